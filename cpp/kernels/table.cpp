@@ -1,0 +1,15 @@
+#include "kernels/kernels.h"
+#include "kernels/simd.h"
+
+#define NNFAST_STRING_(x) #x
+#define NNFAST_STRING(x) NNFAST_STRING_(x)
+
+namespace nnfast::NNFAST_ISA {
+
+extern const Kernels table;
+const Kernels table = {
+    NNFAST_STRING(NNFAST_ISA),
+    kLanes,
+};
+
+}  // namespace nnfast::NNFAST_ISA
