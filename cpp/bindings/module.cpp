@@ -1,7 +1,7 @@
-#include <pybind11/pybind11.h>
-
-#include "dispatch/dispatch.h"
+#include "bindings/bindings.h"
 
 PYBIND11_MODULE(_core, module) {
-  module.def("isa", [] { return nnfast::kernels().isa; });
+  module.doc() = "The C++ core of nnfast.";
+  nnfast::bind_runtime(module);
+  nnfast::bind_run_op(module);
 }

@@ -1,0 +1,10 @@
+// The parts of the extension module; each adds its names.
+#pragma once
+#include <pybind11/pybind11.h>
+
+namespace nnfast {
+
+void bind_runtime(pybind11::module_& module);  // ISA, threads, build
+void bind_run_op(pybind11::module_& module);   // single operations on arrays
+
+}  // namespace nnfast

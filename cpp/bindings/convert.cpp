@@ -1,0 +1,75 @@
+#include "bindings/convert.h"
+
+#include <pybind11/stl.h>
+
+namespace nnfast {
+
+Attributes to_attributes(const py::dict& values) {
+  Attributes attributes;
+  for (const auto& [key, value] : values) {
+    const std::string name = py::str(key);
+    if (value.is_none()) continue;
+    if (py::isinstance<py::bool_>(value)) {
+      attributes.set(name, value.cast<bool>());
+    } else if (py::isinstance<py::int_>(value)) {
+      attributes.set(name, value.cast<int64_t>());
+    } else if (py::isinstance<py::float_>(value)) {
+      attributes.set(name, value.cast<double>());
+    } else if (py::isinstance<py::str>(value)) {
+      attributes.set(name, value.cast<std::string>());
+    } else if (py::isinstance<py::sequence>(value)) {
+      const auto items = py::reinterpret_borrow<py::sequence>(value);
+      bool integers = true;
+      for (const auto& item : items) integers = integers && py::isinstance<py::int_>(item);
+      if (integers)
+        attributes.set(name, value.cast<std::vector<int64_t>>());
+      else
+        attributes.set(name, value.cast<std::vector<double>>());
+    } else {
+      throw py::type_error("attribute '" + name + "' must be a bool, int, float, str or a sequence of numbers, received " +
+                           std::string(py::str(py::type::of(value))));
+    }
+  }
+  return attributes;
+}
+
+Shape to_shape(const py::sequence& sizes) { return Shape(sizes.cast<std::vector<int64_t>>()); }
+
+Shape shape_of(const py::array& array) {
+  return Shape(std::vector<int64_t>(array.shape(), array.shape() + array.ndim()));
+}
+
+py::tuple to_tuple(const Shape& shape) {
+  py::tuple sizes(shape.rank());
+  for (int i = 0; i < shape.rank(); ++i) sizes[i] = shape[i];
+  return sizes;
+}
+
+py::array new_array(const Spec& spec) {
+  const std::vector<int64_t> sizes = spec.shape.to_vector();
+  if (spec.dtype == DType::i32) return py::array_t<int32_t>(sizes);
+  return py::array_t<float>(sizes);
+}
+
+py::array to_dense(const py::handle& value) {
+  auto array = py::array::ensure(value);
+  if (!array) {
+    PyErr_Clear();
+    throw py::type_error("expected an array of numbers, received " + std::string(py::str(py::type::of(value))));
+  }
+  const char kind = array.dtype().kind();
+  py::array dense;
+  if (kind == 'i' || kind == 'u' || kind == 'b') {
+    dense = IntArray::ensure(array);
+  } else if (kind == 'f') {
+    dense = FloatArray::ensure(array);
+  } else {
+    throw py::type_error("expected an array of numbers, received one of dtype " + std::string(py::str(array.dtype())));
+  }
+  if (!dense) throw py::error_already_set();
+  return dense;
+}
+
+DType dtype_of(const py::array& dense) { return dense.dtype().kind() == 'f' ? DType::f32 : DType::i32; }
+
+}  // namespace nnfast

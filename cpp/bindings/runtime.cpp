@@ -1,0 +1,32 @@
+#include <pybind11/stl.h>
+
+#include "bindings/bindings.h"
+#include "core/threads.h"
+#include "dispatch/dispatch.h"
+#include "ops/registry.h"
+
+namespace nnfast {
+
+namespace py = pybind11;
+
+void bind_runtime(py::module_& module) {
+  module.attr("version") = NNFAST_VERSION;
+  module.attr("compiler") = "g++ " __VERSION__;
+  module.def("isa", [] { return std::string(kernels().isa); }, "The name of the ISA whose kernels are in use.");
+  module.def("isa_reason", [] { return isa_reason(); }, "Why that ISA was chosen.");
+  module.def(
+      "runnable_isas",
+      [] {
+        std::vector<std::string> names;
+        for (const Kernels* table : runnable_kernels()) names.push_back(table->isa);
+        return names;
+      },
+      "The ISAs whose kernels this CPU can run, weakest first.");
+  module.def("use_isa", &use_isa, py::arg("name"), "Use the kernels of the named ISA from now on (for tests).");
+  module.def("num_threads", &num_threads, "How many threads a large operation uses.");
+  module.def("num_threads_reason", &num_threads_reason, "Why that many.");
+  module.def("set_num_threads", &set_num_threads, py::arg("count"));
+  module.def("op_names", &op_names, "The names of all registered operations.");
+}
+
+}  // namespace nnfast
