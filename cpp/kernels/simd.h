@@ -4,6 +4,9 @@
 // function compiled under two flag sets would link as one copy, perhaps the AVX-512 one. No `std` templates.
 #pragma once
 #include <stdint.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #ifndef NNFAST_ISA
 #error "kernels are compiled once per ISA: see isa.cmake"
@@ -34,13 +37,58 @@ NNFAST_INLINE void store(float* p, V v) { *reinterpret_cast<Vu*>(p) = v; }
 NNFAST_INLINE V broadcast(float x) { return x - V{}; }
 NNFAST_INLINE V select(VI mask, V a, V b) { return mask ? a : b; }
 
-// The first n lanes of memory, the rest zero; and the first n lanes to memory. 0 <= n <= kLanes.
-NNFAST_INLINE V load_first(const float* p, int64_t n) {
-  V v{};
-  __builtin_memcpy(&v, p, n * sizeof(float));
+// 0, 1, … kLanes-1.
+NNFAST_INLINE VI lane_index() {
+  VI v;
+  for (int i = 0; i < kLanes; ++i) v[i] = i;
   return v;
 }
-NNFAST_INLINE void store_first(float* p, V v, int64_t n) { __builtin_memcpy(p, &v, n * sizeof(float)); }
+// True in the first n lanes.
+NNFAST_INLINE VI first_lanes(int64_t n) { return lane_index() < static_cast<int32_t>(n); }
+
+// The first n lanes of memory, the rest zero; and the first n lanes to memory. 0 <= n <= kLanes.
+// These masked moves are what vector extensions cannot say: a memcpy of variable length is a function call.
+#if defined(__AVX512F__)
+NNFAST_INLINE V load_first(const float* p, int64_t n) {
+  return (V)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+}
+NNFAST_INLINE void store_first(float* p, V v, int64_t n) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
+}
+#elif defined(__AVX2__)
+NNFAST_INLINE V load_first(const float* p, int64_t n) { return (V)_mm256_maskload_ps(p, (__m256i)first_lanes(n)); }
+NNFAST_INLINE void store_first(float* p, V v, int64_t n) { _mm256_maskstore_ps(p, (__m256i)first_lanes(n), (__m256)v); }
+#else
+NNFAST_INLINE V load_first(const float* p, int64_t n) {
+  V v{};
+  for (int i = 0; i < kLanes; ++i)
+    if (i < n) v[i] = p[i];
+  return v;
+}
+NNFAST_INLINE void store_first(float* p, V v, int64_t n) {
+  for (int i = 0; i < kLanes; ++i)
+    if (i < n) p[i] = v[i];
+}
+#endif
+
+// The lanes combined by a fixed tree: halves, quarters, … Lane i meets lane i + kLanes/2 first.
+template <class Combine>
+NNFAST_INLINE float across(V v, Combine combine) {
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    VI other = lane_index() + half;
+    v = combine(v, __builtin_shuffle(v, other));  // lanes beyond the first `half` no longer matter
+  }
+  return v[0];
+}
+// The second operand where either is NaN.
+NNFAST_INLINE V max(V a, V b) { return a > b ? a : b; }
+NNFAST_INLINE V min(V a, V b) { return a < b ? a : b; }
+NNFAST_INLINE float sum_across(V v) {
+  return across(v, [](V a, V b) NNFAST_LAMBDA { return a + b; });
+}
+NNFAST_INLINE float max_across(V v) {
+  return across(v, [](V a, V b) NNFAST_LAMBDA { return max(a, b); });
+}
 
 template <int I>
 struct Index {
