@@ -6,10 +6,13 @@
 
 namespace nnfast::NNFAST_ISA {
 
+extern const Kernels::Activations activation_kernels;
+
 extern const Kernels table;
 const Kernels table = {
     NNFAST_STRING(NNFAST_ISA),
     kLanes,
+    &activation_kernels,
 };
 
 }  // namespace nnfast::NNFAST_ISA
