@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
 from pathlib import Path
@@ -105,6 +104,8 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     content = Path(path).read_bytes()
     if content[:2] != b"\x1f\x8b":
         return content
+    import gzip
+
     try:
         return gzip.decompress(content)
     except (EOFError, OSError) as error:

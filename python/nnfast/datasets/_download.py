@@ -1,4 +1,7 @@
-"""Files from the network: downloaded once, checked by their SHA-256, kept."""
+"""Files from the network: downloaded once, checked by their SHA-256, kept.
+
+Imported where it is used: what it imports itself takes longer than the rest of nnfast.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import urllib.request
 from pathlib import Path
 
 _SECONDS_WITHOUT_DATA = 30
@@ -38,8 +42,6 @@ def fetch(url: str, sha256: str, folder: str) -> Path:
     ValueError
         If the file has another checksum; nothing is kept then.
     """
-    import urllib.request  # 20 ms with all that it imports, and few programs download
-
     path = cache_folder() / folder / url.rsplit("/", 1)[1]
     if path.exists():
         if _sha256(path) == sha256:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from ..data.readers import read_cifar10
-from ._download import fetch
 
 _URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 _SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
@@ -37,6 +36,8 @@ def load_data() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.nda
     ----------
     Krizhevsky: https://www.cs.toronto.edu/~kriz/cifar.html
     """
+    from ._download import fetch
+
     archive = fetch(_URL, _SHA256, "cifar10")
     folder = archive.parent / "cifar-10-batches-bin"
     _unpack(archive, folder)

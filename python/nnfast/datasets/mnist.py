@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.readers import read_idx
-from ._download import fetch
 
 _BASE = "https://storage.googleapis.com/cvdf-datasets/mnist/"
 _FILES = {
@@ -42,5 +41,7 @@ def load_idx_files(
     name: str, base: str, files: dict[str, str]
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Fetch and read four IDX files: training images and labels, test images and labels."""
+    from ._download import fetch
+
     arrays = [read_idx(fetch(base + file, sha256, name)) for file, sha256 in files.items()]
     return (arrays[0], arrays[1].astype(np.int32)), (arrays[2], arrays[3].astype(np.int32))

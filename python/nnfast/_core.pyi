@@ -1,0 +1,29 @@
+"""The C++ core of nnfast: what cpp/bindings defines, name by name (tests/structure compares the two)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+version: str
+compiler: str
+
+def isa() -> str: ...
+def isa_reason() -> str: ...
+def runnable_isas() -> list[str]: ...
+def use_isa(name: str) -> None: ...
+def num_threads() -> int: ...
+def num_threads_reason() -> str: ...
+def set_num_threads(count: int) -> None: ...
+def op_names() -> list[str]: ...
+def run_op(
+    name: str,
+    inputs: Sequence[ArrayLike],
+    attributes: Mapping[str, Any] = ...,
+    output_grads: Sequence[ArrayLike | None] | None = None,
+    wanted: Sequence[bool] | None = None,
+    threads: int = 1,
+    seed: int = 0,
+    step: int = 0,
+) -> tuple[list[np.ndarray], list[np.ndarray | None]]: ...
