@@ -1,0 +1,12 @@
+"""Settings of every test run."""
+
+import os
+
+import hypothesis
+
+# Keras, where it is compared with, computes with PyTorch: the one of its backends that the other comparisons need too.
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+# No test depends on how fast the machine is; in CI a run must find what the last one found.
+hypothesis.settings.register_profile("nnfast", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("nnfast")
