@@ -6,5 +6,6 @@ namespace nnfast {
 
 void bind_runtime(pybind11::module_& module);  // ISA, threads, build
 void bind_run_op(pybind11::module_& module);   // single operations on arrays
+void bind_kernels_gemm(pybind11::module_& module);
 
 }  // namespace nnfast

@@ -4,4 +4,5 @@ PYBIND11_MODULE(_core, module) {
   module.doc() = "The C++ core of nnfast.";
   nnfast::bind_runtime(module);
   nnfast::bind_run_op(module);
+  nnfast::bind_kernels_gemm(module);
 }

@@ -25,6 +25,37 @@ struct Kernels {
   const char* isa;  // "baseline", "avx2", "avx512"
   int lanes;        // floats in a vector
   const Activations* activations;
+
+  // Matrix products. Every element of c is a sum of chains: the products of up to `chain` consecutive k, added one by
+  // one to zero in the order of k, then added to c; so its bits depend on k alone, not on m, n, place or packing.
+  struct Gemm {
+    // A block of c (m×n) = a (m×k) · b (k×n), k <= chain. Rows of c come in panels of `height` <= rows (the last may be
+    // lower), columns in panels of `columns`. Element (i, k) of row panel p is at a[p * a_panel + i * a_row + k * a_k],
+    // element (k, j) of column panel q at b[q * b_panel + k * b_k + j]: so a may lie in memory as it is, in either
+    // order, or packed; b in place or packed, columns next to each other.
+    struct Block {
+      int64_t m, n, k;
+      int height;
+      const float* a;
+      int64_t a_row, a_k, a_panel;
+      const float* b;
+      int64_t b_k, b_panel;
+      float* c;
+      int64_t ldc;
+      bool accumulate;     // c += …
+      const float* bias;   // (n,), added last; or null
+      bool relu;           // then max(c, 0)
+      const float* slope;  // (m×n, leading dimension ldc) or null: then zero where it is not above 0
+    };
+    int rows, columns;  // of the register tile
+    int chain;
+    void (*block)(const Block& block);
+    // b (k×n), or its transpose (n×k) → out[n/columns, rounded up][k][columns], zeros beyond n.
+    void (*pack)(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out);
+    // a (m×k) → out[m/height, rounded up][height][k]; its transpose (k×m) → out[m/height, rounded up][k][height].
+    void (*pack_rows)(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out);
+  };
+  const Gemm* gemm;
 };
 
 }  // namespace nnfast

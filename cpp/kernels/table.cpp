@@ -7,12 +7,14 @@
 namespace nnfast::NNFAST_ISA {
 
 extern const Kernels::Activations activation_kernels;
+extern const Kernels::Gemm gemm_kernels;
 
 extern const Kernels table;
 const Kernels table = {
     NNFAST_STRING(NNFAST_ISA),
     kLanes,
     &activation_kernels,
+    &gemm_kernels,
 };
 
 }  // namespace nnfast::NNFAST_ISA

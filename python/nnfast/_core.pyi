@@ -27,3 +27,13 @@ def run_op(
     seed: int = 0,
     step: int = 0,
 ) -> tuple[list[np.ndarray], list[np.ndarray | None]]: ...
+def gemm(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    bias: ArrayLike | None = None,
+    activation: str | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray: ...

@@ -1,0 +1,210 @@
+// Matrix products: the register tile, the loops over a block, and packing.
+//
+// The scheme is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008); the tile
+// reads a through two strides, so one function serves a in place, transposed in place and packed.
+#include "kernels/kernels.h"
+#include "kernels/simd.h"
+#include "kernels/tiles.h"
+
+namespace nnfast::NNFAST_ISA {
+namespace {
+
+using Block = Kernels::Gemm::Block;
+
+int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// One register tile of a block: MT rows, NV vectors of columns, of which the last may be partial.
+struct Tile {
+  const Block& block;
+  const float* a;
+  const float* b;
+  float* c;
+  const float* bias;
+  const float* slope;
+  int64_t columns;
+};
+
+template <int MT, int NV, bool Partial>
+void tile(const Tile& t) {
+  const Block& block = t.block;
+  const int64_t last = t.columns - (NV - 1) * kLanes;  // in the last vector
+  auto load_row = [&](const float* row, auto j) NNFAST_LAMBDA {
+    if constexpr (Partial && j == NV - 1)
+      return load_first(row + j * kLanes, last);
+    else
+      return load(row + j * kLanes);
+  };
+
+  V acc[MT * NV];
+  static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = V{}; });
+
+  // Rows in groups of three off one pointer, the reach of an address with a scaled index: fewer registers to advance.
+  constexpr int kGroups = (MT + 2) / 3;
+  const int64_t a_row = block.a_row, a_k = block.a_k, b_k = block.b_k;
+  const float* a[kGroups];
+  static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] = t.a + 3 * g * a_row; });
+  const float* b = t.b;
+  for (int64_t k = block.k; k > 0; --k) {
+    V bv[NV];
+    static_for<NV>([&](auto j) NNFAST_LAMBDA { bv[j] = load_row(b, j); });
+    static_for<MT>([&](auto i) NNFAST_LAMBDA {
+      const V av = broadcast(a[i / 3][(i % 3) * a_row]);
+      static_for<NV>([&](auto j) NNFAST_LAMBDA { acc[i * NV + j] += av * bv[j]; });
+    });
+    static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] += a_k; });
+    b += b_k;
+  }
+
+  const int64_t ldc = block.ldc;
+  float* c = t.c;
+  if (block.accumulate)
+    static_for<MT>([&](auto i) NNFAST_LAMBDA {
+      static_for<NV>([&](auto j) NNFAST_LAMBDA { acc[i * NV + j] = load_row(c + i * ldc, j) + acc[i * NV + j]; });
+    });
+  if (t.bias)
+    static_for<NV>([&](auto j) NNFAST_LAMBDA {
+      const V bias = load_row(t.bias, j);
+      static_for<MT>([&](auto i) NNFAST_LAMBDA { acc[i * NV + j] += bias; });
+    });
+  if (block.relu)
+    // Written so that a NaN stays one.
+    static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = select(acc[i] < V{}, V{}, acc[i]); });
+  if (t.slope)
+    static_for<MT>([&](auto i) NNFAST_LAMBDA {
+      static_for<NV>([&](auto j) NNFAST_LAMBDA {
+        acc[i * NV + j] = select(load_row(t.slope + i * ldc, j) > V{}, acc[i * NV + j], V{});
+      });
+    });
+  static_for<MT>([&](auto i) NNFAST_LAMBDA {
+    static_for<NV>([&](auto j) NNFAST_LAMBDA {
+      if constexpr (Partial && j == NV - 1)
+        store_first(c + i * ldc + j * kLanes, acc[i * NV + j], last);
+      else
+        store(c + i * ldc + j * kLanes, acc[i * NV + j]);
+    });
+  });
+}
+
+using TileFunction = void (*)(const Tile&);
+
+// tiles.of[rows - 1][vectors - 1][partial]
+struct Tiles {
+  TileFunction of[kTileRows][kTileVectors][2];
+};
+template <int... R, int... C>
+constexpr Tiles make_tiles(Indices<R...>, Indices<C...>) {
+  Tiles tiles{};
+  auto row = [&](auto r) {
+    ((tiles.of[r][C][0] = tile<r + 1, C + 1, false>, tiles.of[r][C][1] = tile<r + 1, C + 1, true>), ...);
+  };
+  (row(Index<R>{}), ...);
+  return tiles;
+}
+constexpr Tiles kTiles = make_tiles(MakeIndices<kTileRows>::type{}, MakeIndices<kTileVectors>::type{});
+
+void block(const Block& block) {
+  for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
+    const int64_t columns = min(kTileColumns, block.n - j);
+    const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
+    const bool partial = columns % kLanes != 0;
+    Tile t{block,
+           block.a,
+           block.b + q * block.b_panel,
+           block.c + j,
+           block.bias ? block.bias + j : nullptr,
+           block.slope ? block.slope + j : nullptr,
+           columns};
+    for (int64_t i = 0; i < block.m; i += block.height) {
+      const int64_t rows = min(block.height, block.m - i);
+      kTiles.of[rows - 1][vectors - 1][partial](t);
+      t.a += block.a_panel;
+      t.c += block.height * block.ldc;
+      if (t.slope) t.slope += block.height * block.ldc;
+    }
+  }
+}
+
+// One square of kLanes × kLanes: lane j of out[i] is lane i of in[j]. Interleaving the first half of the rows with the
+// second, as often as the size has bits, is a transposition.
+template <int... I>
+NNFAST_INLINE V interleave_low(V a, V b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, (I % 2 * kLanes + I / 2)...);
+}
+template <int... I>
+NNFAST_INLINE V interleave_high(V a, V b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, (I % 2 * kLanes + kLanes / 2 + I / 2)...);
+}
+NNFAST_INLINE void transpose(V (&rows)[kLanes]) {
+  using All = typename MakeIndices<kLanes>::type;
+  constexpr int kBits = kLanes == 16 ? 4 : kLanes == 8 ? 3 : 2;
+  static_for<kBits>([&](auto) NNFAST_LAMBDA {
+    V next[kLanes];
+    static_for<kLanes / 2>([&](auto i) NNFAST_LAMBDA {
+      next[2 * i] = interleave_low(rows[i], rows[i + kLanes / 2], All{});
+      next[2 * i + 1] = interleave_high(rows[i], rows[i + kLanes / 2], All{});
+    });
+    static_for<kLanes>([&](auto i) NNFAST_LAMBDA { rows[i] = next[i]; });
+  });
+}
+
+// One panel of n <= kTileColumns columns.
+void pack_panel(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, float* __restrict out) {
+  if (n == kTileColumns) {
+    for (int64_t i = 0; i < k; ++i, b += ldb, out += kTileColumns)
+      static_for<kTileVectors>([&](auto j) NNFAST_LAMBDA { store(out + j * kLanes, load(b + j * kLanes)); });
+    return;
+  }
+  for (int64_t i = 0; i < k; ++i, b += ldb, out += kTileColumns)
+    static_for<kTileVectors>([&](auto j) NNFAST_LAMBDA {
+      const int64_t left = n - j * kLanes;
+      store(out + j * kLanes, load_first(b + j * kLanes, left < 0 ? 0 : min(left, kLanes)));
+    });
+}
+
+void pack_panel_transposed(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, float* __restrict out) {
+  for (int64_t i = 0; i < k; i += kLanes) {
+    const int64_t depth = min(kLanes, k - i);
+    static_for<kTileVectors>([&](auto j) NNFAST_LAMBDA {
+      V rows[kLanes];
+      static_for<kLanes>([&](auto r) NNFAST_LAMBDA {
+        const int64_t column = j * kLanes + r;
+        const float* from = b + column * ldb + i;
+        rows[r] = column >= n ? V{} : depth == kLanes ? load(from) : load_first(from, depth);
+      });
+      transpose(rows);
+      float* to = out + i * kTileColumns + j * kLanes;
+      if (depth == kLanes)
+        static_for<kLanes>([&](auto r) NNFAST_LAMBDA { store(to + r * kTileColumns, rows[r]); });
+      else
+        static_for<kLanes>([&](auto r) NNFAST_LAMBDA {
+          if (r < depth) store(to + r * kTileColumns, rows[r]);
+        });
+    });
+  }
+}
+
+void pack(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out) {
+  for (int64_t j = 0; j < n; j += kTileColumns, out += k * kTileColumns)
+    if (transposed)
+      pack_panel_transposed(k, min(kTileColumns, n - j), b + j * ldb, ldb, out);
+    else
+      pack_panel(k, min(kTileColumns, n - j), b + j, ldb, out);
+}
+
+void pack_rows(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out) {
+  for (int64_t i = 0; i < m; i += height) {
+    const int64_t rows = min(height, m - i);
+    if (transposed)
+      for (int64_t p = 0; p < k; ++p) __builtin_memcpy(out + p * height, a + p * lda + i, rows * sizeof(float));
+    else
+      for (int64_t r = 0; r < rows; ++r) __builtin_memcpy(out + r * k, a + (i + r) * lda, k * sizeof(float));
+    out += height * k;
+  }
+}
+
+}  // namespace
+
+extern const Kernels::Gemm gemm_kernels;
+const Kernels::Gemm gemm_kernels = {kTileRows, kTileColumns, kChain, block, pack, pack_rows};
+
+}  // namespace nnfast::NNFAST_ISA

@@ -1,0 +1,84 @@
+// Planned matrix products: c (m×n) = op(a) (m×k) · op(b) (k×n), with an epilogue.
+//
+// What to pack, how to block and into how many tasks to split is decided once, from the shape. An op that needs a
+// product makes one, adds its phases to its own and forwards to run.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "ops/op.h"
+
+namespace nnfast {
+
+struct GemmSpec {
+  int64_t m = 0, n = 0, k = 0;
+  bool transpose_a = false;           // a lies in memory as (k, m)
+  bool transpose_b = false;           // b lies in memory as (n, k)
+  int64_t lda = 0, ldb = 0, ldc = 0;  // 0: rows follow each other without a gap
+  bool accumulate = false;            // c += …
+  bool bias = false;                  // then adds bias (n,) to every row
+  // Then c = f(c); the argument of f is stored in z where keep_z is set.
+  Activation activation = Activation::linear;
+  float alpha = 0;
+  bool keep_z = false;
+  // Then c *= f'(…) of the layer whose output a gradient c belongs to, from that layer's z or y.
+  Activation derivative = Activation::linear;
+  float derivative_alpha = 0;
+  // Allows partial sums over parts of k, for products of few elements and long sums. An element's bits then depend on
+  // the whole shape; otherwise they depend on k alone.
+  bool split_k = false;
+};
+
+struct GemmArgs {
+  const float* a = nullptr;
+  const float* b = nullptr;
+  float* c = nullptr;
+  const float* bias = nullptr;
+  // The last three as c in memory.
+  float* z = nullptr;
+  const float* derivative_z = nullptr;  // what derivative_reads of its activation names
+  const float* derivative_y = nullptr;
+};
+
+class Gemm {
+ public:
+  Gemm() = default;
+  explicit Gemm(const GemmSpec& spec);
+
+  const std::vector<Phase>& phases() const { return phases_; }
+  int64_t scratch() const { return scratch_; }                // elements, shared by all tasks and phases
+  int64_t worker_scratch() const { return worker_scratch_; }  // elements, of each thread
+  void run(int phase, int64_t task, const Worker& worker, float* scratch, const GemmArgs& args) const;
+
+ private:
+  enum class Work { pack_a, pack_b, multiply, combine };
+  struct Range {
+    int64_t begin, end;
+    int64_t size() const { return end - begin; }
+  };
+  Range depth(int64_t block) const;
+  void pack_a(int64_t task, float* packed, const GemmArgs& args) const;
+  void pack_b(int64_t task, float* packed, const GemmArgs& args) const;
+  void multiply(int64_t task, const Worker& worker, float* scratch, const GemmArgs& args) const;
+  void multiply_block(Range rows, Range columns, Range blocks, bool accumulate, bool last, float* c, int64_t ldc,
+                      const Worker& worker, const float* scratch, const GemmArgs& args) const;
+  void combine(int64_t task, const float* partials, const GemmArgs& args) const;
+  void finish(Range rows, Range columns, const GemmArgs& args) const;
+
+  GemmSpec spec_;
+  const Kernels* all_kernels_ = nullptr;
+  const Kernels::Gemm* kernels_ = nullptr;
+  bool relu_in_registers_ = false, slope_in_registers_ = false, epilogue_in_registers_ = true;
+  int64_t depth_ = 0, blocks_ = 1;              // of k: one chain and their number
+  int height_ = 1;                              // of a row panel
+  int64_t block_rows_ = 0, block_columns_ = 0;  // of c, computed by one task
+  int64_t splits_ = 1;
+  bool pack_a_ = false, pack_b_ = false, pack_b_in_task_ = false;
+  int64_t packed_a_ = 0, packed_b_ = 0, partials_ = 0;  // where each begins in scratch
+  std::vector<Work> work_;
+  std::vector<Phase> phases_;
+  int64_t scratch_ = 0, worker_scratch_ = 0;
+};
+
+}  // namespace nnfast
