@@ -1,0 +1,198 @@
+"""Layers without weights that every model needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import activations, ops, random
+from ..tensor import KerasTensor
+from .layer import Layer, layer_registry
+
+
+@layer_registry.add()
+class InputLayer(Layer):
+    """The place where arrays enter a model. Use :func:`Input`."""
+
+    def __init__(
+        self,
+        shape: Sequence[int | None] | None = None,
+        batch_size: int | None = None,
+        dtype: str | None = None,
+        batch_shape: Sequence[int | None] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(name=name, **kwargs)
+        if (shape is None) == (batch_shape is None):
+            raise ValueError("Input: expected shape or batch_shape; received " + ("both" if shape is not None else "neither"))
+        if batch_shape is None:
+            shape = (shape,) if isinstance(shape, int) else shape
+            batch_shape = (batch_size, *(shape or ()))
+        self.batch_shape = tuple(batch_shape)
+        for size in self.batch_shape:
+            if size is not None and (not isinstance(size, (int, np.integer)) or size < 0):
+                raise ValueError(f"Input: expected sizes that are integers of at least 0, or None; received {self.batch_shape}")
+        self.input_dtype = "int32" if dtype is not None and np.dtype(dtype).kind in "iu" else "float32"
+        self.built = True
+        from ..models.functional import InputNode
+
+        self.output = InputNode(self).output
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        return {"batch_shape": list(self.batch_shape), "dtype": self.input_dtype, "name": self.name}
+
+
+def Input(  # noqa: N802  Keras's name
+    shape: Sequence[int | None] | None = None,
+    batch_size: int | None = None,
+    dtype: str | None = None,
+    batch_shape: Sequence[int | None] | None = None,
+    name: str | None = None,
+) -> KerasTensor:
+    """Return a symbolic tensor for a model to start from.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        The shape of one sample.
+    batch_size : int, optional
+        The number of samples, if it is fixed.
+    dtype : str, default "float32"
+        ``"float32"``, or an integer type, which becomes int32.
+    batch_shape : sequence of int, optional
+        Instead of `shape`: with the batch axis.
+    name : str, optional
+        The input's name.
+
+    Raises
+    ------
+    ValueError
+        If both or neither of `shape` and `batch_shape` are given, or a size is negative.
+    """
+    return InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, batch_shape=batch_shape, name=name).output
+
+
+@layer_registry.add()
+class Activation(Layer):
+    """Applies an activation function to each element.
+
+    Parameters
+    ----------
+    activation : str or callable
+        Its name or the function.
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(self, activation: Any, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return self.activation(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
+
+@layer_registry.add()
+class Flatten(Layer):
+    """Joins all axes but the first: ``(batch, …)`` becomes ``(batch, features)``.
+
+    Parameters
+    ----------
+    data_format : str, optional
+        Only ``"channels_last"``.
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        check_data_format(self, data_format)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        if len(inputs.shape) == 1:
+            return ops.expand_dims(inputs, -1)
+        return ops.reshape(inputs, (inputs.shape[0], int(np.prod(inputs.shape[1:]))))
+
+
+def check_data_format(layer: Layer, data_format: str | None) -> None:
+    """Refuse all but channels last.
+
+    Raises
+    ------
+    ValueError
+        If `data_format` is anything else.
+    """
+    if data_format not in (None, "channels_last"):
+        raise ValueError(
+            f"{type(layer).__name__} {layer.name!r}: expected data_format='channels_last', the only layout; "
+            f"received {data_format!r}; move the channels to the last axis, e.g. np.moveaxis(x, 1, -1)"
+        )
+
+
+@layer_registry.add()
+class Dropout(Layer):
+    """In training, zeroes each element with probability `rate` and divides the others by ``1 - rate``.
+
+    The mask follows from the seed, the training step and the element's position, so it is the same for any number
+    of threads. Source: Srivastava et al., "Dropout", JMLR 15 (2014); scaled in training ("inverted").
+
+    Parameters
+    ----------
+    rate : float
+        From 0 up to 1.
+    noise_shape : sequence of int, optional
+        The shape of the mask, which is broadcast: 1 where all positions of an axis share it, None for the input's size.
+    seed : int, optional
+        By default drawn from the global stream.
+    **kwargs
+        Those of :class:`Layer`.
+
+    Raises
+    ------
+    ValueError
+        If `rate` is outside 0 … 1.
+    """
+
+    def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+            raise ValueError(f"Dropout {self.name!r}: expected a rate from 0 to 1; received {rate!r}")
+        self.rate = rate
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.seed = seed
+        self.drawn_seed = random.next_seed() if seed is None else seed
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training or self.rate == 0:
+            return inputs
+        shape = self.noise_shape
+        if shape is not None:
+            shape = tuple(n if want is None else want for want, n in zip(shape, inputs.shape, strict=True))
+        return ops.dropout(inputs, self.rate, shape, self.drawn_seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape, "seed": self.seed}
+
+
+@layer_registry.add()
+class Identity(Layer):
+    """Returns its input."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs

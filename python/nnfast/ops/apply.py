@@ -1,0 +1,95 @@
+"""How a function of nnfast.ops reaches the C++ operation of its name: at once, or later in a planned step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import _core, random
+from ..tensor import KerasTensor, Tensor, Trace, current_trace
+from ..variable import Variable
+
+
+def apply(op: str, inputs: Sequence[Any], **attributes: Any) -> Any:
+    """Apply one operation.
+
+    Parameters
+    ----------
+    op : str
+        The name under which it is registered in C++.
+    inputs : sequence
+        Its operands. A :class:`Tensor` among them: the operation joins the graph that is traced. A
+        :class:`KerasTensor`: it becomes a node of a functional model. Otherwise it is computed at once.
+    **attributes
+        Its settings; None is left out.
+
+    Returns
+    -------
+    Tensor, KerasTensor or numpy.ndarray
+        The output, or a tuple of them where there are several.
+    """
+    attributes = {name: value for name, value in attributes.items() if value is not None}
+    if any(isinstance(x, KerasTensor) for x in inputs):
+        from ..models.functional import OperationNode
+
+        outputs = OperationNode(op, list(inputs), attributes).outputs
+    elif (trace := trace_of(inputs)) is not None:
+        outputs = trace.emit(op, [trace.lift(x) for x in inputs], attributes)
+    else:
+        arrays = [np.asarray(x) for x in inputs]
+        outputs, _ = _core.run_op(op, arrays, attributes, threads=_core.num_threads(), seed=random.next_seed())
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+def trace_of(values: Sequence[Any]) -> Trace | None:
+    """Return the trace that an operation on `values` belongs to: that of a tensor among them, or, where a variable is,
+    the current one."""
+    for value in values:
+        if isinstance(value, Tensor):
+            return value.trace
+    return current_trace() if any(isinstance(value, Variable) for value in values) else None
+
+
+def is_symbolic(value: Any) -> bool:
+    """Whether a value has no numbers yet."""
+    return isinstance(value, (Tensor, KerasTensor))
+
+
+def convert(value: Any, dtype: str | None = None) -> Any:
+    """Return `value` as something operations take: symbolic values and variables as they are, the rest as an array.
+
+    Floating-point and boolean arrays become float32, integers int32, unless `dtype` says otherwise.
+    """
+    if isinstance(value, (Tensor, KerasTensor, Variable)):
+        if dtype is not None and value.dtype != dtype:
+            return apply("cast", [value], dtype=dtype)
+        return value
+    array = np.asarray(value)
+    if dtype is None:
+        dtype = "int32" if array.dtype.kind in "iu" else "float32"
+    return array.astype(dtype, copy=False)
+
+
+def floats(*values: Any) -> list[Any]:
+    """Convert operands to float32, the type of all arithmetic."""
+    return [convert(value, "float32") for value in values]
+
+
+def shape_of(value: Any) -> tuple[Any, ...]:
+    """Return the shape of a tensor, variable, array or nested list."""
+    return tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
+
+
+def canonical_axis(axis: int, ndim: int) -> int:
+    """Return the axis counted from the front.
+
+    Raises
+    ------
+    ValueError
+        If there is no such axis.
+    """
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"axis: expected a number from {-ndim} to {ndim - 1}; received {axis}")
+    return axis % ndim
