@@ -22,6 +22,60 @@ struct Kernels {
                                       float alpha);
   };
 
+  // Reductions over m of x (outer, M, N), rows at ldx: where N < ldx, outer is 1.
+  struct Reduce {
+    // acc[o, n] = acc[o, n] ⊕ x[o, 0, n] ⊕ … ⊕ x[o, M-1, n]; acc is dense and holds what came before. y belongs to
+    // count_equal; the others do not read it.
+    using Accumulate = void (*)(int64_t outer, int64_t M, int64_t N, int64_t ldx, const float* x, const float* y,
+                                double* acc);
+    Accumulate sum;
+    Accumulate max;  // NaN where any is
+    Accumulate min;
+    Accumulate prod;
+    Accumulate nonzero_prod;
+    Accumulate count_equal;  // how many x[o, m, n] equal y[o, n], or 0 where y is null
+    // dx[o, m, n] = g[o, n]
+    void (*spread)(int64_t outer, int64_t M, int64_t N, int64_t ldx, const float* g, float* dx);
+    // dx[o, m, n] = x[o, m, n] == y[o, n] ? g[o, n] : 0
+    void (*spread_where_equal)(int64_t outer, int64_t M, int64_t N, int64_t ldx, const float* x, const float* y,
+                               const float* g, float* dx);
+    // dx[o, m, n] = x[o, m, n] == 0 ? at_zero[o, n] : g[o, n] / x[o, m, n]
+    void (*spread_quotient)(int64_t outer, int64_t M, int64_t N, int64_t ldx, const float* x, const float* g,
+                            const float* at_zero, float* dx);
+  };
+
+  // Normalization. By column (batch, group, instance norm): x, y, dy, dx are (M, C), dense, everything else has C
+  // elements; z = (x − mean)·scale + shift, y = relu ? max(z, 0) : z, dz = relu ? dy·[z > 0] : dy.
+  // By row (layer, RMS norm): x, y, dy, dx are (M, N), mean and inv_std have M elements, gamma and beta N.
+  struct Norm {
+    // mean[c] of x[:, c], squares[c] = Σ_m (x[m, c] − mean[c])². M > 0.
+    void (*moments)(int64_t M, int64_t C, const float* x, float* mean, float* squares);
+    // The mean and the (biased) variance of M rows from the moments of `parts` parts of `rows` rows (the last one the
+    // rest); part p's are at means + p·ld and squares + p·ld.
+    void (*combine_moments)(int64_t parts, int64_t rows, int64_t M, int64_t C, int64_t ld, const float* means,
+                            const float* squares, float* mean, float* variance);
+    void (*normalize)(int64_t M, int64_t C, const float* x, const float* mean, const float* scale, const float* shift,
+                      bool relu, float* y);
+    // sum = Σ_m dz, product = Σ_m dz·(x − mean).
+    void (*gradient_sums)(int64_t M, int64_t C, const float* x, const float* dy, const float* mean, const float* scale,
+                          const float* shift, bool relu, float* sum, float* product);
+    // dx = scale·dz − offset − slope·(x − mean).
+    void (*normalize_backward)(int64_t M, int64_t C, const float* x, const float* dy, const float* mean,
+                               const float* scale, const float* shift, bool relu, const float* offset,
+                               const float* slope, float* dx);
+    // y = (x − mean)·inv_std·gamma + beta, inv_std = 1/√(variance + epsilon); gamma, beta may be null.
+    void (*layer_norm)(int64_t M, int64_t N, const float* x, const float* gamma, const float* beta, float epsilon,
+                       float* y, float* mean, float* inv_std);
+    // dgamma and dbeta summed over these M rows; gamma, dx, dgamma, dbeta may be null.
+    void (*layer_norm_backward)(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
+                                const float* mean, const float* inv_std, float* dx, float* dgamma, float* dbeta);
+    // y = x·inv_rms·gamma, inv_rms = 1/√(mean of x² + epsilon); gamma may be null.
+    void (*rms_norm)(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, float* y,
+                     float* inv_rms);
+    void (*rms_norm_backward)(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
+                              const float* inv_rms, float* dx, float* dgamma);
+  };
+
   const char* isa;  // "baseline", "avx2", "avx512"
   int lanes;        // floats in a vector
   const Activations* activations;
@@ -56,6 +110,8 @@ struct Kernels {
     void (*pack_rows)(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out);
   };
   const Gemm* gemm;
+  const Norm* norm;
+  const Reduce* reduce;
 };
 
 }  // namespace nnfast

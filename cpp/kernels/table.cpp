@@ -8,6 +8,8 @@ namespace nnfast::NNFAST_ISA {
 
 extern const Kernels::Activations activation_kernels;
 extern const Kernels::Gemm gemm_kernels;
+extern const Kernels::Norm norm_kernels;
+extern const Kernels::Reduce reduce_kernels;
 
 extern const Kernels table;
 const Kernels table = {
@@ -15,6 +17,8 @@ const Kernels table = {
     kLanes,
     &activation_kernels,
     &gemm_kernels,
+    &norm_kernels,
+    &reduce_kernels,
 };
 
 }  // namespace nnfast::NNFAST_ISA

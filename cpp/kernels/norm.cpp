@@ -1,0 +1,374 @@
+// Normalization over columns (batch, group, instance) and over rows (layer, RMS).
+#include "kernels/kernels.h"
+#include "kernels/simd.h"
+
+namespace nnfast::NNFAST_ISA {
+namespace {
+
+// ---- By column: x is (M, C), every statistic has C elements ----
+
+// Vectors of columns handled at once. The backward sums keep five vectors for each: 20 of AVX-512's 32 registers, 10
+// of the 16 elsewhere.
+constexpr int kBlock = kLanes == 16 ? 4 : 2;
+
+// NV vectors side by side; with kWhole false the last one has `lanes` columns only.
+template <int NV, bool kWhole>
+struct Columns {
+  static constexpr int vectors = NV;
+  int64_t lanes;
+  V load(const float* p, int v) const NNFAST_LAMBDA {
+    return kWhole ? nnfast::NNFAST_ISA::load(p + v * kLanes) : load_first(p + v * kLanes, lanes);
+  }
+  void store(float* p, int v, V value) const NNFAST_LAMBDA {
+    if (kWhole)
+      nnfast::NNFAST_ISA::store(p + v * kLanes, value);
+    else
+      store_first(p + v * kLanes, value, lanes);
+  }
+};
+
+// f(columns, first column) for all C columns.
+template <class F>
+NNFAST_INLINE void for_columns(int64_t C, F&& f) {
+  int64_t c = 0;
+  for (; c + kBlock * kLanes <= C; c += kBlock * kLanes) f(Columns<kBlock, true>{kLanes}, c);
+  for (; c + kLanes <= C; c += kLanes) f(Columns<1, true>{kLanes}, c);
+  if (c < C) f(Columns<1, false>{C - c}, c);
+}
+
+// f(row, u) for M rows, U of them at a time: u, a constant, picks the accumulator, so that one add need not wait
+// for the one before.
+template <int U, class F>
+NNFAST_INLINE void for_rows(int64_t M, F&& f) {
+  int64_t m = 0;
+  for (; m + U <= M; m += U) static_for<U>([&](auto u) NNFAST_LAMBDA { f(m + u, u); });
+  for (; m < M; ++m) f(m, Index<0>{});
+}
+
+template <int U, int NV>
+NNFAST_INLINE V total(const V (&sums)[U][NV], int v) {
+  V sum = sums[0][v];
+  for (int u = 1; u < U; ++u) sum += sums[u][v];
+  return sum;
+}
+
+// Sums of (x − k) and (x − k)², where k is the mean of the first rows: Σ(x − k)² is then at most 1 + M/kFirst times
+// the sum of squares that is wanted, so that little is lost in the subtraction, however far from zero the data.
+constexpr int kFirst = 16;
+
+void moments(int64_t M, int64_t C, const float* x, float* mean, float* squares) {
+  for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
+    constexpr int NV = decltype(columns)::vectors, U = NV == 1 ? 4 : 1;
+    const float* xc = x + c;
+    V k[NV] = {}, sum[U][NV] = {}, square[U][NV] = {};
+    const int64_t first = M < kFirst ? M : kFirst;
+    for (int64_t m = 0; m < first; ++m)
+      static_for<NV>([&](auto v) NNFAST_LAMBDA { k[v] += columns.load(xc + m * C, v); });
+    static_for<NV>([&](auto v) NNFAST_LAMBDA { k[v] *= 1.0f / static_cast<float>(first); });
+    for_rows<U>(M, [&](int64_t m, auto u) NNFAST_LAMBDA {
+      static_for<NV>([&](auto v) NNFAST_LAMBDA {
+        const V d = columns.load(xc + m * C, v) - k[v];
+        sum[u][v] += d;
+        square[u][v] += d * d;
+      });
+    });
+    static_for<NV>([&](auto v) NNFAST_LAMBDA {
+      const V s = total(sum, v), offset = s * (1.0f / static_cast<float>(M));
+      const V rest = total(square, v) - s * offset;
+      columns.store(mean + c, v, k[v] + offset);
+      columns.store(squares + c, v, select(rest < 0.0f, V{}, rest));
+    });
+  });
+}
+
+// The exact sums of the union (Chan, Golub, LeVeque 1979), in double.
+void combine_moments(int64_t parts, int64_t rows, int64_t M, int64_t C, int64_t ld, const float* means,
+                     const float* squares, float* mean, float* variance) {
+  constexpr int kWide = 16;
+  for (int64_t begin = 0; begin < C; begin += kWide) {
+    const int64_t width = C - begin < kWide ? C - begin : kWide;
+    double sum[kWide] = {}, square[kWide] = {}, center[kWide] = {};
+    auto add = [&](int64_t n) NNFAST_LAMBDA {
+      for (int64_t part = 0; part < parts; ++part) {
+        const double count = static_cast<double>(part + 1 < parts ? rows : M - part * rows);
+        const float* at = means + part * ld + begin;
+#pragma omp simd
+        for (int64_t i = 0; i < n; ++i) sum[i] += count * at[i];
+      }
+      for (int64_t i = 0; i < n; ++i) center[i] = sum[i] / static_cast<double>(M);
+      for (int64_t part = 0; part < parts; ++part) {
+        const double count = static_cast<double>(part + 1 < parts ? rows : M - part * rows);
+        const float *at = means + part * ld + begin, *square_at = squares + part * ld + begin;
+#pragma omp simd
+        for (int64_t i = 0; i < n; ++i) {
+          const double d = at[i] - center[i];
+          square[i] += square_at[i] + count * d * d;
+        }
+      }
+    };
+    if (width == kWide)
+      add(kWide);
+    else
+      add(width);
+    for (int64_t i = 0; i < width; ++i) {
+      mean[begin + i] = static_cast<float>(center[i]);
+      variance[begin + i] = static_cast<float>(square[i] / static_cast<double>(M));
+    }
+  }
+}
+
+template <bool kRelu>
+NNFAST_INLINE void normalize_(int64_t M, int64_t C, const float* x, const float* mean, const float* scale,
+                              const float* shift, float* y) {
+  for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
+    constexpr int NV = decltype(columns)::vectors;
+    V center[NV], a[NV], b[NV];
+    static_for<NV>([&](auto v) NNFAST_LAMBDA {
+      center[v] = columns.load(mean + c, v);
+      a[v] = columns.load(scale + c, v);
+      b[v] = columns.load(shift + c, v);
+    });
+    for (int64_t m = 0; m < M; ++m)
+      static_for<NV>([&](auto v) NNFAST_LAMBDA {
+        V z = (columns.load(x + m * C + c, v) - center[v]) * a[v] + b[v];
+        if (kRelu) z = select(z < 0.0f, V{}, z);  // a NaN stays one
+        columns.store(y + m * C + c, v, z);
+      });
+  });
+}
+void normalize(int64_t M, int64_t C, const float* x, const float* mean, const float* scale, const float* shift,
+               bool relu, float* y) {
+  if (relu)
+    normalize_<true>(M, C, x, mean, scale, shift, y);
+  else
+    normalize_<false>(M, C, x, mean, scale, shift, y);
+}
+
+template <bool kRelu>
+NNFAST_INLINE void gradient_sums_(int64_t M, int64_t C, const float* x, const float* dy, const float* mean,
+                                  const float* scale, const float* shift, float* sum, float* product) {
+  for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
+    constexpr int NV = decltype(columns)::vectors, U = NV == 1 ? 4 : 1;
+    V center[NV], a[NV], b[NV], s[U][NV] = {}, p[U][NV] = {};
+    static_for<NV>([&](auto v) NNFAST_LAMBDA {
+      center[v] = columns.load(mean + c, v);
+      if (!kRelu) return;
+      a[v] = columns.load(scale + c, v);
+      b[v] = columns.load(shift + c, v);
+    });
+    for_rows<U>(M, [&](int64_t m, auto u) NNFAST_LAMBDA {
+      static_for<NV>([&](auto v) NNFAST_LAMBDA {
+        const V d = columns.load(x + m * C + c, v) - center[v];
+        V dz = columns.load(dy + m * C + c, v);
+        if (kRelu) dz = select(d * a[v] + b[v] > 0.0f, dz, V{});
+        s[u][v] += dz;
+        p[u][v] += dz * d;
+      });
+    });
+    static_for<NV>([&](auto v) NNFAST_LAMBDA {
+      columns.store(sum + c, v, total(s, v));
+      columns.store(product + c, v, total(p, v));
+    });
+  });
+}
+void gradient_sums(int64_t M, int64_t C, const float* x, const float* dy, const float* mean, const float* scale,
+                   const float* shift, bool relu, float* sum, float* product) {
+  if (relu)
+    gradient_sums_<true>(M, C, x, dy, mean, scale, shift, sum, product);
+  else
+    gradient_sums_<false>(M, C, x, dy, mean, scale, shift, sum, product);
+}
+
+template <bool kRelu>
+NNFAST_INLINE void normalize_backward_(int64_t M, int64_t C, const float* x, const float* dy, const float* mean,
+                                       const float* scale, const float* shift, const float* offset,
+                                       const float* slope, float* dx) {
+  for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
+    constexpr int NV = decltype(columns)::vectors;
+    V center[NV], a[NV], b[NV], p[NV], q[NV];
+    static_for<NV>([&](auto v) NNFAST_LAMBDA {
+      center[v] = columns.load(mean + c, v);
+      a[v] = columns.load(scale + c, v);
+      if (kRelu) b[v] = columns.load(shift + c, v);
+      p[v] = columns.load(offset + c, v);
+      q[v] = columns.load(slope + c, v);
+    });
+    for (int64_t m = 0; m < M; ++m)
+      static_for<NV>([&](auto v) NNFAST_LAMBDA {
+        const V d = columns.load(x + m * C + c, v) - center[v];
+        V dz = columns.load(dy + m * C + c, v);
+        if (kRelu) dz = select(d * a[v] + b[v] > 0.0f, dz, V{});
+        columns.store(dx + m * C + c, v, a[v] * dz - p[v] - q[v] * d);
+      });
+  });
+}
+void normalize_backward(int64_t M, int64_t C, const float* x, const float* dy, const float* mean, const float* scale,
+                        const float* shift, bool relu, const float* offset, const float* slope, float* dx) {
+  if (relu)
+    normalize_backward_<true>(M, C, x, dy, mean, scale, shift, offset, slope, dx);
+  else
+    normalize_backward_<false>(M, C, x, dy, mean, scale, shift, offset, slope, dx);
+}
+
+// ---- By row: x is (M, N), mean and inv_std have M elements, gamma and beta N ----
+
+// f(columns, first, u) over N columns; four neighbours in turn have their own u. Every kStretch columns `flush` runs:
+// float sums stay short, the long sum is kept in double.
+constexpr int64_t kStretch = 4096;
+template <int U, class F, class Flush>
+NNFAST_INLINE void for_row(int64_t N, F&& f, Flush&& flush) {
+  for (int64_t begin = 0; begin < N; begin += kStretch) {
+    const int64_t end = N - begin < kStretch ? N : begin + kStretch;
+    int64_t n = begin;
+    for (; n + U * kLanes <= end; n += U * kLanes)
+      static_for<U>([&](auto u) NNFAST_LAMBDA { f(Columns<1, true>{kLanes}, n + u * kLanes, u); });
+    for (; n + kLanes <= end; n += kLanes) f(Columns<1, true>{kLanes}, n, Index<0>{});
+    if (n < end) f(Columns<1, false>{end - n}, n, Index<0>{});
+    flush();
+  }
+}
+
+template <int U>
+NNFAST_INLINE double take(V (&sums)[U]) {
+  V sum{};
+  static_for<U>([&](auto u) NNFAST_LAMBDA {
+    sum += sums[u];
+    sums[u] = V{};
+  });
+  return sum_across(sum);
+}
+
+// Σ f(x) over a row; f is told which lanes count.
+template <class F>
+NNFAST_INLINE double row_sum(int64_t N, const float* x, F&& f) {
+  V sums[4] = {};
+  double sum = 0;
+  for_row<4>(
+      N,
+      [&](auto columns, int64_t n, auto u) NNFAST_LAMBDA { sums[u] += f(columns, columns.load(x + n, 0)); },
+      [&]() NNFAST_LAMBDA { sum += take(sums); });
+  return sum;
+}
+
+template <bool kCentered>
+NNFAST_INLINE void normalize_rows(int64_t M, int64_t N, const float* x, const float* gamma, const float* beta,
+                                  float epsilon, float* y, float* mean, float* inv_std) {
+  for (int64_t m = 0; m < M; ++m, x += N, y += N) {
+    V center{};
+    if (kCentered) {
+      mean[m] = static_cast<float>(row_sum(N, x, [](auto, V v) NNFAST_LAMBDA { return v; }) / static_cast<double>(N));
+      center = broadcast(mean[m]);
+    }
+    const double squares = row_sum(N, x, [&](auto columns, V v) NNFAST_LAMBDA {
+      const V d = v - center;
+      return columns.lanes == kLanes ? d * d : select(first_lanes(columns.lanes), d * d, V{});
+    });
+    const double variance = squares / static_cast<double>(N);
+    inv_std[m] = static_cast<float>(1.0 / __builtin_sqrt(variance + static_cast<double>(epsilon)));
+    const V scale = broadcast(inv_std[m]);
+    for_row<1>(
+        N,
+        [&](auto columns, int64_t n, auto) NNFAST_LAMBDA {
+          V v = (columns.load(x + n, 0) - center) * scale;
+          if (gamma != nullptr) v *= columns.load(gamma + n, 0);
+          if (beta != nullptr) v += columns.load(beta + n, 0);
+          columns.store(y + n, 0, v);
+        },
+        []() NNFAST_LAMBDA {});
+  }
+}
+
+// R rows at once, so that the sums over rows are loaded and stored once for all of them:
+// x̂ = (x − mean)·inv_std, g = dy·gamma, dx = inv_std·(g − Σg/N − x̂·Σ(g·x̂)/N)   (Σg only where centered).
+template <bool kCentered, int R>
+NNFAST_INLINE void normalize_rows_backward_(int64_t N, const float* x, const float* dy, const float* gamma,
+                                            const float* mean, const float* inv_std, float* dx, float* dgamma,
+                                            float* dbeta) {
+  V center[R] = {}, scale[R], g_sums[R] = {}, product_sums[R] = {};
+  double g_sum[R] = {}, product_sum[R] = {};
+  static_for<R>([&](auto r) NNFAST_LAMBDA {
+    if (kCentered) center[r] = broadcast(mean[r]);
+    scale[r] = broadcast(inv_std[r]);
+  });
+  for_row<1>(
+      N,
+      [&](auto columns, int64_t n, auto) NNFAST_LAMBDA {
+        const V w = gamma != nullptr ? columns.load(gamma + n, 0) : broadcast(1.0f);
+        V over_rows{}, product_over_rows{};
+        static_for<R>([&](auto r) NNFAST_LAMBDA {
+          const V d = columns.load(dy + r * N + n, 0);  // zero beyond the row's end
+          const V d_hat = d * ((columns.load(x + r * N + n, 0) - center[r]) * scale[r]);
+          if (kCentered) g_sums[r] += d * w;
+          product_sums[r] += d_hat * w;
+          over_rows += d;
+          product_over_rows += d_hat;
+        });
+        if (dgamma != nullptr) columns.store(dgamma + n, 0, columns.load(dgamma + n, 0) + product_over_rows);
+        if (dbeta != nullptr) columns.store(dbeta + n, 0, columns.load(dbeta + n, 0) + over_rows);
+      },
+      [&]() NNFAST_LAMBDA {
+        static_for<R>([&](auto r) NNFAST_LAMBDA {
+          g_sum[r] += sum_across(g_sums[r]);
+          product_sum[r] += sum_across(product_sums[r]);
+          g_sums[r] = product_sums[r] = V{};
+        });
+      });
+  if (dx == nullptr) return;
+  const double share = 1.0 / static_cast<double>(N);
+  static_for<R>([&](auto r) NNFAST_LAMBDA {
+    const V offset = broadcast(static_cast<float>(g_sum[r] * share)) * scale[r];
+    const V slope = broadcast(static_cast<float>(product_sum[r] * share)) * scale[r] * scale[r];
+    for_row<1>(
+        N,
+        [&](auto columns, int64_t n, auto) NNFAST_LAMBDA {
+          const V w = gamma != nullptr ? columns.load(gamma + n, 0) * scale[r] : scale[r];
+          V v = columns.load(dy + r * N + n, 0) * w - (columns.load(x + r * N + n, 0) - center[r]) * slope;
+          if (kCentered) v -= offset;
+          columns.store(dx + r * N + n, 0, v);
+        },
+        []() NNFAST_LAMBDA {});
+  });
+}
+template <bool kCentered>
+NNFAST_INLINE void normalize_rows_backward(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
+                                           const float* mean, const float* inv_std, float* dx, float* dgamma,
+                                           float* dbeta) {
+  constexpr int R = kLanes == 16 ? 4 : 2;  // four vectors a row stay in registers
+  for (int64_t n = 0; n < N; ++n) {
+    if (dgamma != nullptr) dgamma[n] = 0;
+    if (dbeta != nullptr) dbeta[n] = 0;
+  }
+  int64_t m = 0;
+  auto rows = [&](auto count) NNFAST_LAMBDA {
+    normalize_rows_backward_<kCentered, decltype(count)::value>(
+        N, x + m * N, dy + m * N, gamma, kCentered ? mean + m : nullptr, inv_std + m,
+        dx != nullptr ? dx + m * N : nullptr, dgamma, dbeta);
+    m += count;
+  };
+  while (m + R <= M) rows(Index<R>{});
+  while (m < M) rows(Index<1>{});
+}
+
+void layer_norm(int64_t M, int64_t N, const float* x, const float* gamma, const float* beta, float epsilon, float* y,
+                float* mean, float* inv_std) {
+  normalize_rows<true>(M, N, x, gamma, beta, epsilon, y, mean, inv_std);
+}
+void layer_norm_backward(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma, const float* mean,
+                         const float* inv_std, float* dx, float* dgamma, float* dbeta) {
+  normalize_rows_backward<true>(M, N, x, dy, gamma, mean, inv_std, dx, dgamma, dbeta);
+}
+void rms_norm(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, float* y, float* inv_rms) {
+  normalize_rows<false>(M, N, x, gamma, nullptr, epsilon, y, nullptr, inv_rms);
+}
+void rms_norm_backward(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
+                       const float* inv_rms, float* dx, float* dgamma) {
+  normalize_rows_backward<false>(M, N, x, dy, gamma, nullptr, inv_rms, dx, dgamma, nullptr);
+}
+
+}  // namespace
+
+extern const Kernels::Norm norm_kernels;
+const Kernels::Norm norm_kernels = {moments,   combine_moments,    normalize,          gradient_sums,
+                                    normalize_backward, layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
+
+}  // namespace nnfast::NNFAST_ISA
