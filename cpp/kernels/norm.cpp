@@ -181,8 +181,8 @@ void gradient_sums(int64_t M, int64_t C, const float* x, const float* dy, const 
 
 template <bool kRelu>
 NNFAST_INLINE void normalize_backward_(int64_t M, int64_t C, const float* x, const float* dy, const float* mean,
-                                       const float* scale, const float* shift, const float* offset,
-                                       const float* slope, float* dx) {
+                                       const float* scale, const float* shift, const float* offset, const float* slope,
+                                       float* dx) {
   for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
     constexpr int NV = decltype(columns)::vectors;
     V center[NV], a[NV], b[NV], p[NV], q[NV];
@@ -244,8 +244,7 @@ NNFAST_INLINE double row_sum(int64_t N, const float* x, F&& f) {
   V sums[4] = {};
   double sum = 0;
   for_row<4>(
-      N,
-      [&](auto columns, int64_t n, auto u) NNFAST_LAMBDA { sums[u] += f(columns, columns.load(x + n, 0)); },
+      N, [&](auto columns, int64_t n, auto u) NNFAST_LAMBDA { sums[u] += f(columns, columns.load(x + n, 0)); },
       [&]() NNFAST_LAMBDA { sum += take(sums); });
   return sum;
 }
@@ -340,9 +339,9 @@ NNFAST_INLINE void normalize_rows_backward(int64_t M, int64_t N, const float* x,
   }
   int64_t m = 0;
   auto rows = [&](auto count) NNFAST_LAMBDA {
-    normalize_rows_backward_<kCentered, decltype(count)::value>(
-        N, x + m * N, dy + m * N, gamma, kCentered ? mean + m : nullptr, inv_std + m,
-        dx != nullptr ? dx + m * N : nullptr, dgamma, dbeta);
+    normalize_rows_backward_<kCentered, decltype(count)::value>(N, x + m * N, dy + m * N, gamma,
+                                                                kCentered ? mean + m : nullptr, inv_std + m,
+                                                                dx != nullptr ? dx + m * N : nullptr, dgamma, dbeta);
     m += count;
   };
   while (m + R <= M) rows(Index<R>{});
@@ -360,15 +359,15 @@ void layer_norm_backward(int64_t M, int64_t N, const float* x, const float* dy, 
 void rms_norm(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, float* y, float* inv_rms) {
   normalize_rows<false>(M, N, x, gamma, nullptr, epsilon, y, nullptr, inv_rms);
 }
-void rms_norm_backward(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
-                       const float* inv_rms, float* dx, float* dgamma) {
+void rms_norm_backward(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma, const float* inv_rms,
+                       float* dx, float* dgamma) {
   normalize_rows_backward<false>(M, N, x, dy, gamma, nullptr, inv_rms, dx, dgamma, nullptr);
 }
 
 }  // namespace
 
 extern const Kernels::Norm norm_kernels;
-const Kernels::Norm norm_kernels = {moments,   combine_moments,    normalize,          gradient_sums,
-                                    normalize_backward, layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
+const Kernels::Norm norm_kernels = {moments,    combine_moments,     normalize, gradient_sums,    normalize_backward,
+                                    layer_norm, layer_norm_backward, rms_norm,  rms_norm_backward};
 
 }  // namespace nnfast::NNFAST_ISA

@@ -51,8 +51,7 @@ NNFAST_INLINE double reduce_row(int64_t M, const float* x, float y) {
     V partial[4];
     static_for<4>([&](auto u) NNFAST_LAMBDA { partial[u] = R::start(); });
     for (; m + 4 * kLanes <= end; m += 4 * kLanes)
-      static_for<4>([&](auto u)
-                        NNFAST_LAMBDA { partial[u] = R::step(partial[u], load(x + m + u * kLanes), target); });
+      static_for<4>([&](auto u) NNFAST_LAMBDA { partial[u] = R::step(partial[u], load(x + m + u * kLanes), target); });
     for (; m + kLanes <= end; m += kLanes) partial[0] = R::step(partial[0], load(x + m), target);
     if (m < end)
       partial[1] = select(first_lanes(end - m), R::step(partial[1], load_first(x + m, end - m), target), partial[1]);
@@ -67,9 +66,7 @@ template <class R, int NV>
 NNFAST_INLINE void reduce_columns(int64_t M, int64_t lanes, int64_t ldx, const float* x, const float* y, double* acc) {
   V target[NV] = {};
   if (y != nullptr)
-    static_for<NV>([&](auto v) NNFAST_LAMBDA {
-      target[v] = NV == 1 ? load_first(y, lanes) : load(y + v * kLanes);
-    });
+    static_for<NV>([&](auto v) NNFAST_LAMBDA { target[v] = NV == 1 ? load_first(y, lanes) : load(y + v * kLanes); });
   for (int64_t begin = 0; begin < M; begin += kStretch) {
     const int64_t end = M - begin < kStretch ? M : begin + kStretch;
     V partial[NV];
@@ -141,10 +138,10 @@ NNFAST_INLINE void spread_(int64_t outer, int64_t M, int64_t N, int64_t ldx, con
       for (; n + kLanes <= N; n += kLanes) store(dx + n, f(load(x + n), load(a + n), load(b + n), load(c + n)));
       const int64_t rest = N - n;
       if (rest > 0)
-        store_first(dx + n,
-                    f(load_first(x + n, rest), load_first(a + n, rest), load_first(b + n, rest),
-                      load_first(c + n, rest)),
-                    rest);
+        store_first(
+            dx + n,
+            f(load_first(x + n, rest), load_first(a + n, rest), load_first(b + n, rest), load_first(c + n, rest)),
+            rest);
     }
   }
 }
@@ -164,7 +161,7 @@ void spread_quotient(int64_t outer, int64_t M, int64_t N, int64_t ldx, const flo
 }  // namespace
 
 extern const Kernels::Reduce reduce_kernels;
-const Kernels::Reduce reduce_kernels = {sum,         max,    min,                prod,           nonzero_prod,
-                                        count_equal, spread, spread_where_equal, spread_quotient};
+const Kernels::Reduce reduce_kernels = {
+    sum, max, min, prod, nonzero_prod, count_equal, spread, spread_where_equal, spread_quotient};
 
 }  // namespace nnfast::NNFAST_ISA
