@@ -12,6 +12,12 @@
 
 namespace nnfast {
 
+// How a window moves over images along depth, height and width (1 where an image has fewer axes): output o sees the
+// inputs o * stride - pad + k * dilation for 0 <= k < size, zero where they lie outside the image.
+struct Window {
+  int64_t in[3], out[3], size[3], stride[3], dilation[3], pad[3];
+};
+
 struct Kernels {
   // Indexed by Activation. Arrays may overlap where they are the same array: y and x, dx and dy.
   struct Activations {
@@ -112,6 +118,38 @@ struct Kernels {
   const Gemm* gemm;
   const Norm* norm;
   const Reduce* reduce;
+
+  struct Conv {
+    // The patches of output pixels, numbered over all images: (taps, channels), from first_tap onwards; taps are
+    // numbered over the window's depth, height and width.
+    struct Patches {
+      const Window* window;
+      const float* x;    // at the first channel wanted
+      int64_t ldx;       // from pixel to pixel: the channels of the image
+      int64_t channels;  // of each pixel
+      int64_t first_tap, taps;
+    };
+    // One row of pixels of dx from the gradients of the patches that saw it, at one depth.
+    struct PatchSum {
+      const Window* window;
+      const float* const* rows;  // num_rows: each the patches of one row of output pixels, from a kernel row's taps on
+      int64_t num_rows;
+      int64_t ld;          // from patch to patch
+      int64_t tap_stride;  // from tap to tap, at least channels
+      int64_t channels;
+      float* dx;           // (in[2], channels), lddx
+      int64_t lddx;
+      bool accumulate;     // dx += …
+    };
+    // Patches of output pixels first … first+count-1 → out (count, taps * channels), ld >= taps * channels + lanes - 1;
+    // what lies between is overwritten.
+    void (*gather)(const Patches& patches, int64_t first, int64_t count, float* out, int64_t ld);
+    // Reads up to lanes - 1 floats beyond each patch.
+    void (*sum_patches)(const PatchSum& sum);
+    // a (m×n) → out (n,): the sum of each column, in an order fixed by m.
+    void (*column_sums)(int64_t m, int64_t n, const float* a, int64_t lda, float* out);
+  };
+  const Conv* conv;
 };
 
 }  // namespace nnfast

@@ -10,6 +10,7 @@ extern const Kernels::Activations activation_kernels;
 extern const Kernels::Gemm gemm_kernels;
 extern const Kernels::Norm norm_kernels;
 extern const Kernels::Reduce reduce_kernels;
+extern const Kernels::Conv conv_kernels;
 
 extern const Kernels table;
 const Kernels table = {
@@ -19,6 +20,7 @@ const Kernels table = {
     &gemm_kernels,
     &norm_kernels,
     &reduce_kernels,
+    &conv_kernels,
 };
 
 }  // namespace nnfast::NNFAST_ISA

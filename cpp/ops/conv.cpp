@@ -1,0 +1,195 @@
+// The operations "conv", "depthwise_conv" and "conv_transpose": their arguments, their epilogue and its gradient, and
+// the choice of an algorithm for each direction. The algorithms are in conv_*.cpp.
+#include <algorithm>
+
+#include "core/buffer.h"
+#include "dispatch/dispatch.h"
+#include "ops/conv_pass.h"
+#include "ops/registry.h"
+
+namespace nnfast {
+namespace {
+
+Activation activation_named(const std::string& name) {
+  std::string names;
+  for (int i = 0; i < kNumActivations; ++i) {
+    if (name == kActivations[i].name) return static_cast<Activation>(i);
+    names += (i ? ", " : "") + std::string(kActivations[i].name);
+  }
+  throw Error("no activation is named \"" + name + "\"; there are " + names);
+}
+
+enum class ConvKind { plain, depthwise, transposed };
+
+class Conv final : public Op {
+ public:
+  Conv(ConvKind kind, const Attributes& attributes) : kind_(kind), attributes_(attributes) {
+    epilogue_.activation = activation_named(attributes.get<std::string>("activation", "linear"));
+    epilogue_.alpha =
+        static_cast<float>(attributes.get<double>("alpha", kActivations[static_cast<int>(epilogue_.activation)].alpha));
+    algorithm_ = attributes.get<std::string>("algorithm", "auto");
+    check(algorithm_ == "auto" || algorithm_ == "patches", "algorithm must be \"auto\" or \"patches\", received \"",
+          algorithm_, "\"");
+  }
+
+  std::vector<Spec> infer(const std::vector<Spec>& inputs) override {
+    check(inputs.size() == 2 || inputs.size() == 3,
+          "a convolution takes images, a kernel and perhaps a bias, received ", inputs.size(), " inputs");
+    const Shape& x = inputs[0].shape;
+    Shape kernel = inputs[1].shape;
+    const ConvSettings settings(attributes_, x.rank());
+    epilogue_.bias = inputs.size() == 3;
+    if (kind_ == ConvKind::transposed) {
+      shape_ = transposed_conv_shape(settings, x, kernel);
+      y_ = image_shape(settings.axes, shape_.images, shape_.window.in, shape_.channels);
+    } else {
+      ConvSettings grouped = settings;
+      if (kind_ == ConvKind::depthwise) {
+        check(kernel.rank() == x.rank() && kernel[-2] == x[-1], "images of shape ", x,
+              " need a depthwise kernel of shape (window, ", x[-1], ", multiplier), received ", kernel);
+        grouped.groups = x[-1];
+        kernel[-1] *= kernel[-2];
+        kernel[-2] = 1;
+      }
+      shape_ = conv_shape(grouped, x, kernel);
+      y_ = image_shape(settings.axes, shape_.images, shape_.window.out, shape_.out_channels);
+    }
+    if (epilogue_.bias)
+      check(inputs[2].shape == Shape{y_[-1]}, "the bias must have shape ", Shape{y_[-1]}, ", received ",
+            inputs[2].shape);
+    return {{y_, DType::f32}};
+  }
+
+  Requirements require(const std::vector<bool>& wanted) override {
+    const bool dx = wanted[0], dw = wanted[1], db = epilogue_.bias && wanted[2];
+    keeps_z_ = (dx || dw || db) && derivative_reads_input(epilogue_.activation);
+    Requirements needs;
+    forward_ = kind_ == ConvKind::transposed ? make_patch_backward_data(shape_, epilogue_)
+                                             : make_patch_forward(shape_, epilogue_);
+    needs.forward = forward_->phases();
+    needs.forward_scratch = forward_->scratch();
+    needs.worker_scratch = forward_->worker_scratch();
+    if (keeps_z_) needs.kept = {y_.size()};
+    needs.reads_inputs = (dw ? 1u : 0u) | (dx ? 2u : 0u);
+    needs.reads_outputs = derivative_reads_output(epilogue_.activation) ? 1u : 0u;
+
+    // Backward: the gradient of the activation and of the bias in one pass over dy, then weights, then data.
+    steps_.clear();
+    differentiates_ = epilogue_.activation != Activation::linear && (dx || dw || db);
+    const int64_t rows = y_.size_between(0, y_.rank() - 1), columns = y_[-1];
+    int64_t scratch = 0;
+    if (differentiates_) scratch += round_up(y_.size(), kLine);
+    bias_parts_at_ = scratch;
+    if (db) {
+      bias_parts_ = std::clamp<int64_t>(rows * columns / 16384, 1, 32);
+      scratch += round_up(bias_parts_ * columns, kLine);
+    }
+    gradient_rows_ =
+        std::max<int64_t>(1, ceil_div(rows, db ? bias_parts_ : std::clamp<int64_t>(y_.size() / 16384, 1, 32)));
+    if (differentiates_ || db)
+      add_step(
+          needs, Step::gradient, nullptr,
+          {{db ? bias_parts_ : ceil_div(rows, gradient_rows_), y_.size() / kFloatsPerNs * (differentiates_ ? 3 : 1)}});
+    if (db) add_step(needs, Step::bias, nullptr, {{1, 100}});
+    pass_scratch_at_ = scratch;
+    int64_t pass_scratch = 0;
+    weights_ = dw ? make_patch_backward_weights(shape_) : nullptr;
+    const ConvEpilogue none;
+    data_ = !dx                             ? nullptr
+            : kind_ == ConvKind::transposed ? make_patch_forward(shape_, none)
+                                            : make_patch_backward_data(shape_, none);
+    for (const auto& [step, pass] : {std::pair{Step::weights, weights_.get()}, std::pair{Step::data, data_.get()}}) {
+      if (pass == nullptr) continue;
+      add_step(needs, step, pass, pass->phases());
+      pass_scratch = std::max(pass_scratch, pass->scratch());
+      needs.worker_scratch = std::max(needs.worker_scratch, pass->worker_scratch());
+    }
+    needs.backward_scratch = scratch + pass_scratch;
+    return needs;
+  }
+
+  void forward(const Args& args, int phase, int64_t task, Worker& worker) const override {
+    ConvArgs conv;
+    (kind_ == ConvKind::transposed ? conv.dy : conv.x) = args.inputs[0];
+    conv.w = args.inputs[1];
+    conv.bias = epilogue_.bias ? args.inputs[2] : nullptr;
+    conv.activated = args.outputs[0];
+    conv.out = keeps_z_ ? args.kept[0] : args.outputs[0];
+    forward_->run(conv, phase, task, args.scratch, worker);
+  }
+
+  void backward(const Args& args, int phase, int64_t task, Worker& worker) const override {
+    const auto& [step, pass, first_phase] = steps_[phase];
+    const float* dz = differentiates_ ? args.scratch : args.output_grads[0];
+    if (step == Step::gradient) return differentiate(args, task);
+    if (step == Step::bias)
+      return kernels().conv->column_sums(bias_parts_, y_[-1], args.scratch + bias_parts_at_, y_[-1],
+                                         args.input_grads[2]);
+    ConvArgs conv;
+    const bool transposed = kind_ == ConvKind::transposed;
+    // The images and the gradient of the convolution that shape_ describes: a transposed one swaps them.
+    conv.x = transposed ? dz : args.inputs[0];
+    conv.dy = transposed ? args.inputs[0] : dz;
+    conv.w = args.inputs[1];
+    conv.out = conv.activated = step == Step::weights ? args.input_grads[1] : args.input_grads[0];
+    pass->run(conv, phase - first_phase, task, args.scratch + pass_scratch_at_, worker);
+  }
+
+ private:
+  enum class Step { gradient, bias, weights, data };
+  struct PhaseOf {
+    Step step;
+    const ConvPass* pass;
+    int first_phase;
+  };
+
+  void add_step(Requirements& needs, Step step, const ConvPass* pass, const std::vector<Phase>& phases) {
+    const int first = static_cast<int>(steps_.size());
+    for (const Phase& phase : phases) {
+      needs.backward.push_back(phase);
+      steps_.push_back({step, pass, first});
+    }
+  }
+
+  // Some rows of dz = f'(y) dy, and their sum over the rows.
+  void differentiate(const Args& args, int64_t task) const {
+    const int64_t columns = y_[-1], rows = y_.size_between(0, y_.rank() - 1);
+    const int64_t first = std::min(rows, task * gradient_rows_), count = std::min(gradient_rows_, rows - first);
+    const float* dy = args.output_grads[0] + first * columns;
+    const float* dz = dy;
+    if (differentiates_) {
+      const int64_t n = count * columns, at = first * columns;
+      float* out = args.scratch + at;
+      const float* z = derivative_reads_input(epilogue_.activation) ? args.kept[0] + at : nullptr;
+      const float* y = derivative_reads_output(epilogue_.activation) ? args.outputs[0] + at : nullptr;
+      kernels().activations->backward[static_cast<int>(epilogue_.activation)](n, z, y, dy, out, epilogue_.alpha);
+      dz = out;
+    }
+    if (bias_parts_ > 0)
+      kernels().conv->column_sums(count, columns, dz, columns, args.scratch + bias_parts_at_ + task * columns);
+  }
+
+  const ConvKind kind_;
+  const Attributes attributes_;
+  std::string algorithm_;
+  ConvEpilogue epilogue_;
+  ConvShape shape_;
+  Shape y_;
+  std::unique_ptr<ConvPass> forward_, data_, weights_;
+  std::vector<PhaseOf> steps_;  // an entry a phase of backward
+  bool keeps_z_ = false;        // what the activation was applied to
+  bool differentiates_ = false;
+  int64_t gradient_rows_ = 1;  // of dy, in a task of Step::gradient
+  int64_t bias_parts_ = 0, bias_parts_at_ = 0, pass_scratch_at_ = 0;
+};
+
+std::unique_ptr<Op> make(ConvKind kind, const Attributes& attributes) {
+  return std::make_unique<Conv>(kind, attributes);
+}
+
+const RegisterOp conv("conv", [](const Attributes& a) { return make(ConvKind::plain, a); });
+const RegisterOp depthwise("depthwise_conv", [](const Attributes& a) { return make(ConvKind::depthwise, a); });
+const RegisterOp transposed("conv_transpose", [](const Attributes& a) { return make(ConvKind::transposed, a); });
+
+}  // namespace
+}  // namespace nnfast

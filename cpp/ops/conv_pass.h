@@ -1,0 +1,67 @@
+// One direction of a convolution by one algorithm: what Conv is put together from.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "kernels/activations.h"
+#include "ops/conv_shape.h"
+#include "ops/op.h"
+
+namespace nnfast {
+
+// What follows the sum in forward, or in the backward-data that is a transposed convolution's forward.
+struct ConvEpilogue {
+  bool bias = false;
+  Activation activation = Activation::linear;
+  float alpha = 0;
+};
+
+// The operands of one direction; the others may be null.
+struct ConvArgs {
+  const float* x = nullptr;     // images: forward, backward-weights
+  const float* w = nullptr;     // (taps, C / groups, OC): forward, backward-data
+  const float* dy = nullptr;    // backward-data, backward-weights
+  const float* bias = nullptr;  // (channels of out,) where the epilogue has one
+  float* out = nullptr;         // y, dx or dw, with the bias but before the activation
+  float* activated = nullptr;   // the activation of out; may be out itself
+};
+
+class ConvPass {
+ public:
+  virtual ~ConvPass() = default;
+  virtual void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const = 0;
+
+  const std::vector<Phase>& phases() const { return phases_; }
+  int64_t scratch() const { return scratch_; }
+  int64_t worker_scratch() const { return worker_scratch_; }
+
+ protected:
+  std::vector<Phase> phases_;
+  int64_t scratch_ = 0;         // of all tasks and phases of the direction
+  int64_t worker_scratch_ = 0;  // of each thread
+};
+
+constexpr double kFlopsPerNs = 90;    // of one thread in a matrix product
+constexpr double kFloatsPerNs = 2.5;  // read or written in passing
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The size of equal parts of `whole`, none above `largest`, multiples of `unit` (which may exceed largest).
+inline int64_t even_part(int64_t whole, int64_t largest, int64_t unit = 1) {
+  const int64_t parts = whole <= largest ? 1 : ceil_div(whole, largest);
+  return ceil_div(ceil_div(whole, parts), unit) * unit;
+}
+
+// Applies the activation to `rows` of `columns` floats each, `ld` apart, at the same place in both arrays.
+void activate(const ConvEpilogue& epilogue, const float* out, float* activated, int64_t rows, int64_t columns,
+              int64_t ld);
+
+// Sums `parts` arrays of n floats, `stride` apart, into out: the given one of `tasks` shares of the work.
+void sum_parts(const float* parts, int64_t count, int64_t stride, int64_t n, int64_t task, int64_t tasks, float* out);
+
+// Implicit GEMM, for any convolution: patches are gathered, tile by tile, before the product, or summed after it.
+std::unique_ptr<ConvPass> make_patch_forward(const ConvShape& shape, const ConvEpilogue& epilogue);
+std::unique_ptr<ConvPass> make_patch_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue);
+std::unique_ptr<ConvPass> make_patch_backward_weights(const ConvShape& shape);
+
+}  // namespace nnfast

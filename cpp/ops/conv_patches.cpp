@@ -1,0 +1,448 @@
+// Convolution as matrix products of patches (implicit GEMM), in any number of dimensions, with any stride, padding,
+// dilation and groups. With patch (pixels × depth) the rows that the output pixels see,
+//   forward           y = patch · w
+//   backward-weights  dw = patchᵀ · dy
+//   backward-data     dpatch = dy · wᵀ, and dx sums the dpatch of every pixel that saw it.
+// No multiplication is spent on what a stride skips. Only a tile of patch or dpatch exists at a time, in the thread's
+// own scratch, meant to stay in the level-2 cache.
+#include <algorithm>
+#include <cstring>
+
+#include "core/buffer.h"
+#include "dispatch/dispatch.h"
+#include "ops/conv_pass.h"
+
+namespace nnfast {
+
+void activate(const ConvEpilogue& epilogue, const float* out, float* activated, int64_t rows, int64_t columns,
+              int64_t ld) {
+  if (epilogue.activation == Activation::linear) return;
+  const auto f = kernels().activations->forward[static_cast<int>(epilogue.activation)];
+  if (columns == ld) {
+    f(rows * columns, out, activated, epilogue.alpha);
+    return;
+  }
+  for (int64_t row = 0; row < rows; ++row) f(columns, out + row * ld, activated + row * ld, epilogue.alpha);
+}
+
+void sum_parts(const float* parts, int64_t count, int64_t stride, int64_t n, int64_t task, int64_t tasks, float* out) {
+  const int64_t share = round_up(ceil_div(n, tasks), kLine), begin = std::min(n, task * share);
+  kernels().conv->column_sums(count, std::min(share, n - begin), parts + begin, stride, out + begin);
+}
+
+namespace {
+
+constexpr int64_t kTileFloats = 48 * 1024;  // of patches: 192 KB, so that weights and results fit beside them in 512 KB
+
+// Rows of patches: wide enough for gather and sum_patches, and not a multiple of 1 KB apart, or the rows of a tile
+// would compete for few sets of the level-1 cache.
+int64_t patch_stride(int64_t depth) {
+  const int64_t lanes = kernels().lanes;
+  const int64_t ld = round_up(depth + lanes - 1, kLine);
+  return ld % 256 == 0 ? ld + kLine : ld;
+}
+
+// The product of a block whose k may exceed the kernel's chain.
+void multiply(Kernels::Gemm::Block block, const float* bias, bool relu) {
+  const int64_t depth = block.k, part = even_part(depth, kernels().gemm->chain, 8);
+  for (int64_t k = 0; k < depth; k += part) {
+    block.k = std::min(part, depth - k);
+    const bool last = k + block.k == depth;
+    block.bias = last ? bias : nullptr;
+    block.relu = last && relu;
+    kernels().gemm->block(block);
+    block.a += block.k * block.a_k;
+    block.b += block.k * block.b_k;
+    block.accumulate = true;
+  }
+}
+
+Kernels::Gemm::Block gemm_block(int64_t m, int64_t n, int64_t k) {
+  Kernels::Gemm::Block block{};
+  block.m = m;
+  block.n = n;
+  block.k = k;
+  block.height = static_cast<int>(even_part(m, kernels().gemm->rows));
+  return block;
+}
+
+class PatchForward final : public ConvPass {
+ public:
+  PatchForward(const ConvShape& shape, const ConvEpilogue& epilogue) : shape_(shape), epilogue_(epilogue) {
+    const Kernels::Gemm& gemm = *kernels().gemm;
+    const int64_t channels = shape.group_channels(), columns = shape.group_out_channels(), depth = shape.depth();
+    pixels_ = shape.images * shape.out_pixels();
+
+    tap_block_ = even_part(shape.taps(), std::max<int64_t>(1, 1024 / channels));
+    ld_ = patch_stride(tap_block_ * channels);
+    int64_t block = std::max<int64_t>(gemm.rows, std::min<int64_t>(8 * gemm.rows, kTileFloats / ld_));
+    const double cost = shape.flops() / kFlopsPerNs;
+    const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 8.0)) * 2;
+    while (block > 3 * gemm.rows && ceil_div(pixels_, block) * shape.groups < wanted) block -= gemm.rows;
+    block_ = even_part(std::max<int64_t>(1, pixels_), block / gemm.rows * gemm.rows, gemm.rows);
+    panels_ = ceil_div(columns, gemm.columns);
+    // Few pixels and many channels: split those too, though each part gathers the patches anew.
+    column_part_ =
+        gemm.columns * even_part(panels_, std::max<int64_t>(2, panels_ * ceil_div(pixels_, block_) / wanted));
+    column_parts_ = ceil_div(columns, column_part_);
+    const int64_t blocks = ceil_div(pixels_, block_);
+    blocks_per_task_ =
+        std::clamp<int64_t>(blocks / std::max<int64_t>(1, static_cast<int64_t>(cost / 2e4)), 1, blocks + 1);
+
+    packed_ = pixels_ > 3 * gemm.rows && depth * columns > 64 * 64;
+    if (packed_) {
+      scratch_ = shape.groups * panels_ * gemm.columns * depth;
+      phases_.push_back({shape.groups * panels_, scratch_ / kFloatsPerNs});
+    }
+    worker_scratch_ = block_ * ld_;
+    phases_.push_back({ceil_div(blocks, blocks_per_task_) * column_parts_ * shape.groups,
+                       cost + pixels_ * depth * column_parts_ * shape.groups / kFloatsPerNs / 2});
+  }
+
+  void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
+    if (packed_ && phase == 0) return pack(args, task, scratch);
+    const int64_t group = task % shape_.groups, part = task / shape_.groups % column_parts_;
+    const int64_t first = task / shape_.groups / column_parts_ * blocks_per_task_ * block_;
+    const int64_t end = std::min(pixels_, first + blocks_per_task_ * block_);
+    for (int64_t pixel = first; pixel < end; pixel += block_)
+      multiply_block(args, group, part * column_part_, pixel, std::min(block_, end - pixel), scratch, worker);
+  }
+
+ private:
+  void pack(const ConvArgs& args, int64_t task, float* packed) const {
+    const int64_t columns = kernels().gemm->columns, group = task / panels_, column = task % panels_ * columns;
+    kernels().gemm->pack(shape_.depth(), std::min(columns, shape_.group_out_channels() - column),
+                         args.w + group * shape_.group_out_channels() + column, shape_.out_channels, false,
+                         packed + task * columns * shape_.depth());
+  }
+
+  void multiply_block(const ConvArgs& args, int64_t group, int64_t column, int64_t pixel, int64_t count,
+                      const float* packed, const Worker& worker) const {
+    const Kernels::Gemm& gemm = *kernels().gemm;
+    const int64_t channels = shape_.group_channels(), columns = shape_.group_out_channels();
+    const int64_t first_column = group * columns + column;
+    const int64_t width = std::min(column_part_, columns - column);
+    float* out = args.out + pixel * shape_.out_channels + first_column;
+    Kernels::Gemm::Block block = gemm_block(count, width, 0);
+    block.a = worker.scratch;
+    block.a_row = ld_;
+    block.a_k = 1;
+    block.a_panel = block.height * ld_;
+    block.c = out;
+    block.ldc = shape_.out_channels;
+    block.b = packed_ ? packed + (group * panels_ * gemm.columns + column) * shape_.depth() : args.w + first_column;
+    block.b_k = packed_ ? gemm.columns : shape_.out_channels;
+    block.b_panel = packed_ ? gemm.columns * shape_.depth() : gemm.columns;
+    const bool relu = epilogue_.activation == Activation::relu && args.activated == args.out;
+    Kernels::Conv::Patches source{&shape_.window, args.x + group * channels, shape_.channels, channels, 0, 0};
+    for (int64_t tap = 0; tap < shape_.taps(); tap += tap_block_) {
+      source.first_tap = tap;
+      source.taps = std::min(tap_block_, shape_.taps() - tap);
+      kernels().conv->gather(source, pixel, count, worker.scratch, ld_);
+      const bool last = tap + source.taps == shape_.taps();
+      block.k = source.taps * channels;
+      multiply(block, last && epilogue_.bias ? args.bias + first_column : nullptr, last && relu);
+      block.b += block.k * block.b_k;
+      block.accumulate = true;
+    }
+    if (!relu)
+      activate(epilogue_, out, args.activated + pixel * shape_.out_channels + first_column, count, width,
+               shape_.out_channels);
+  }
+
+  const ConvShape shape_;
+  const ConvEpilogue epilogue_;
+  int64_t pixels_;                      // of all output images
+  int64_t tap_block_, ld_;              // of the tile: its taps, its row stride
+  int64_t block_, blocks_per_task_;     // pixels in a tile
+  int64_t panels_;                      // of a group's output channels
+  int64_t column_part_, column_parts_;  // output channels of a task
+  bool packed_;
+};
+
+class PatchBackwardData final : public ConvPass {
+ public:
+  PatchBackwardData(const ConvShape& shape, const ConvEpilogue& epilogue) : shape_(shape), epilogue_(epilogue) {
+    const Kernels::Gemm& gemm = *kernels().gemm;
+    const Window& w = shape.window;
+    const int64_t channels = shape.group_channels();
+    plane_taps_ = w.size[1] * w.size[2];
+    const int64_t reach = (w.size[1] - 1) * w.dilation[1] / w.stride[1] + 1;  // output rows that one input row meets
+
+    // Rows of output pixels are multiplied in groups large enough for a few row panels, and kept in a ring of groups.
+    rows_ =
+        std::clamp<int64_t>(ceil_div(4 * gemm.rows, std::max<int64_t>(1, w.out[2])), 1, std::max<int64_t>(1, w.out[1]));
+    ring_ = std::min(ceil_div(reach - 1, rows_) + 1, std::max<int64_t>(1, ceil_div(w.out[1], rows_)));
+    // Channels in blocks whose ring stays in cache; a block of some of the channels is whole panels for each tap.
+    const int64_t ring_pixels = ring_ * rows_ * std::max<int64_t>(1, w.out[2]);
+    const int64_t fitting =
+        2 * kTileFloats / std::max<int64_t>(1, ring_pixels * plane_taps_) / gemm.columns * gemm.columns;
+    channel_block_ = std::min(channels, std::max<int64_t>(fitting, gemm.columns));
+    blocks_ = ceil_div(channels, channel_block_);
+    ld_ = patch_stride(plane_taps_ * channel_block_);
+    block_floats_ = round_up(plane_taps_ * tap_stride(0), gemm.columns) * shape.out_channels / shape.groups;
+
+    const double cost = shape.flops() / kFlopsPerNs;
+    const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 8.0)) * 2;
+    const int64_t planes = shape.images * shape.groups * w.in[0] * blocks_;
+    // Bands of input rows: each computes the output rows at its edges again.
+    const int64_t least = std::max<int64_t>(1, 4 * reach * w.stride[1]);
+    const int64_t bands =
+        std::clamp<int64_t>(wanted / std::max<int64_t>(1, planes), 1, std::max<int64_t>(1, w.in[1] / least));
+    band_ = std::max<int64_t>(1, ceil_div(w.in[1], bands));
+    bands_ = ceil_div(w.in[1], band_);
+
+    scratch_ = shape.groups * w.size[0] * blocks_ * block_floats_;
+    worker_scratch_ = ring_pixels * ld_ + kLine;
+    phases_.push_back({shape.groups * w.size[0] * blocks_, scratch_ / kFloatsPerNs * 2});
+    phases_.push_back(
+        {planes * bands_, cost + shape.images * shape.out_pixels() * shape.depth() * shape.groups / kFloatsPerNs});
+  }
+
+  void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
+    if (phase == 0) return pack(args, task, scratch);
+    const int64_t block = task % blocks_, group = task / blocks_ % shape_.groups;
+    const int64_t rest = task / blocks_ / shape_.groups, first = rest % bands_ * band_;
+    backward_band(args, group, block, rest / bands_, first, std::min(first + band_, shape_.window.in[1]), scratch,
+                  worker);
+  }
+
+ private:
+  int64_t channels_of(int64_t block) const {
+    return std::min(channel_block_, shape_.group_channels() - block * channel_block_);
+  }
+  // From tap to tap in a patch of a block of channels.
+  int64_t tap_stride(int64_t block) const {
+    return blocks_ == 1 ? channel_block_ : round_up(channels_of(block), kernels().gemm->columns);
+  }
+
+  // wᵀ in panels: (group, kernel plane, channel block), there (tap, channel) are the columns.
+  void pack(const ConvArgs& args, int64_t task, float* packed) const {
+    const Kernels::Gemm& gemm = *kernels().gemm;
+    const int64_t block = task % blocks_, plane = task / blocks_ % shape_.window.size[0];
+    const int64_t group = task / blocks_ / shape_.window.size[0], depth = shape_.group_out_channels();
+    const int64_t channels = shape_.group_channels(), ldw = shape_.out_channels;
+    float* out = packed + task * block_floats_;
+    const float* w = args.w + (plane * plane_taps_ * channels + block * channel_block_) * ldw + group * depth;
+    if (blocks_ == 1) return gemm.pack(depth, plane_taps_ * channels, w, ldw, true, out);
+    for (int64_t tap = 0; tap < plane_taps_; ++tap)
+      gemm.pack(depth, channels_of(block), w + tap * channels * ldw, ldw, true, out + tap * tap_stride(block) * depth);
+  }
+
+  // The output row that tap k meets at input row i, or -1.
+  static int64_t output_at(const Window& w, int axis, int64_t i, int64_t k) {
+    const int64_t at = i + w.pad[axis] - k * w.dilation[axis];
+    return at >= 0 && at % w.stride[axis] == 0 && at / w.stride[axis] < w.out[axis] ? at / w.stride[axis] : -1;
+  }
+
+  void backward_band(const ConvArgs& args, int64_t group, int64_t block, int64_t image_plane, int64_t first,
+                     int64_t end, const float* packed, const Worker& worker) const {
+    const Window& w = shape_.window;
+    const int64_t first_channel = group * shape_.group_channels() + block * channel_block_;
+    const int64_t channels = channels_of(block), row_floats = w.in[2] * shape_.channels;
+    const int64_t image = image_plane / w.in[0], plane = image_plane % w.in[0];
+    float* dx = args.out + (image_plane * w.in[1] + first) * row_floats + first_channel;
+    if (epilogue_.bias)
+      for (int64_t pixel = 0; pixel < (end - first) * w.in[2]; ++pixel)
+        std::memcpy(dx + pixel * shape_.channels, args.bias + first_channel, channels * sizeof(float));
+    bool accumulate = epilogue_.bias;
+    for (int64_t kd = 0; kd < w.size[0]; ++kd) {
+      const int64_t od = output_at(w, 0, plane, kd);
+      if (od < 0 && (accumulate || kd + 1 < w.size[0])) continue;  // at least one turn writes dx
+      const float* dy = args.dy +
+                        (image * w.out[0] + std::max<int64_t>(od, 0)) * w.out[1] * w.out[2] * shape_.out_channels +
+                        group * shape_.group_out_channels();
+      const int64_t packed_at = (group * w.size[0] + kd) * blocks_ + block;
+      int64_t computed = 0;  // groups of output rows before this one are in the ring, or past
+      for (int64_t ih = first; ih < end; ++ih) {
+        const float* rows[16];
+        Kernels::Conv::PatchSum sum{
+            &w, rows, 0, ld_, tap_stride(block), channels, dx + (ih - first) * row_floats, shape_.channels, accumulate};
+        bool written = false;
+        // No later row needs output rows before this one.
+        const int64_t lowest = ih + w.pad[1] - (w.size[1] - 1) * w.dilation[1];
+        if (lowest > 0) computed = std::max(computed, ceil_div(lowest, w.stride[1]) / rows_);
+        // From the last tap to the first: output rows ascending.
+        for (int64_t kh = w.size[1] - 1; kh >= 0; --kh) {
+          const int64_t oh = od < 0 ? -1 : output_at(w, 1, ih, kh);
+          if (oh < 0) continue;
+          const int64_t row_group = oh / rows_;
+          for (; computed <= row_group; ++computed)
+            multiply_rows(dy, packed + packed_at * block_floats_, block, computed, worker.scratch);
+          rows[sum.num_rows++] = worker.scratch + (row_group % ring_ * rows_ + oh % rows_) * w.out[2] * ld_ +
+                                 kh * w.size[2] * tap_stride(block);
+          if (sum.num_rows == 16) {
+            kernels().conv->sum_patches(sum);
+            sum.num_rows = 0;
+            sum.accumulate = written = true;
+          }
+        }
+        if (sum.num_rows > 0 || (!written && !accumulate)) kernels().conv->sum_patches(sum);
+      }
+      accumulate = true;
+    }
+    activate(epilogue_, dx, args.activated + (dx - args.out), (end - first) * w.in[2], channels, shape_.channels);
+  }
+
+  // dpatch of one group of output rows, into its place in the ring.
+  void multiply_rows(const float* dy, const float* packed, int64_t channel_block, int64_t row_group,
+                     float* ring) const {
+    const Window& w = shape_.window;
+    const int64_t row = row_group * rows_, rows = std::min(rows_, w.out[1] - row), depth = shape_.group_out_channels();
+    Kernels::Gemm::Block block = gemm_block(rows * w.out[2], plane_taps_ * tap_stride(channel_block), depth);
+    block.a = dy + row * w.out[2] * shape_.out_channels;
+    block.a_row = shape_.out_channels;
+    block.a_k = 1;
+    block.a_panel = block.height * block.a_row;
+    block.b = packed;
+    block.b_k = kernels().gemm->columns;
+    block.b_panel = kernels().gemm->columns * depth;
+    block.c = ring + row_group % ring_ * rows_ * w.out[2] * ld_;
+    block.ldc = ld_;
+    multiply(block, nullptr, false);
+  }
+
+  const ConvShape shape_;
+  const ConvEpilogue epilogue_;
+  int64_t plane_taps_;              // of a kernel at one depth
+  int64_t rows_, ring_;             // output rows in a group; groups in the ring
+  int64_t channel_block_, blocks_;  // input channels of a task; their number in a group
+  int64_t ld_;                      // of a patch in the ring
+  int64_t block_floats_;            // of the packed weights of a channel block
+  int64_t band_, bands_;            // input rows of a task
+};
+
+class PatchBackwardWeights final : public ConvPass {
+ public:
+  explicit PatchBackwardWeights(const ConvShape& shape) : shape_(shape) {
+    const Kernels::Gemm& gemm = *kernels().gemm;
+    const int64_t channels = shape.group_channels(), columns = shape.group_out_channels(), depth = shape.depth();
+    const int64_t lanes = kernels().lanes;
+    pixels_ = shape.images * shape.out_pixels();
+    // Vectors lie along the output channels, or along the taps and channels where that fills them better.
+    along_depth_ = shape.groups == 1 && depth <= 640 &&
+                   columns * round_up(depth, lanes) * 5 < depth * round_up(columns, lanes) * 4;
+
+    tap_block_ = even_part(shape.taps(), std::max<int64_t>(1, 640 / channels));
+    ld_ = patch_stride(tap_block_ * channels);
+    block_ = std::clamp<int64_t>(kTileFloats / ld_ / 8 * 8, 16, gemm.chain / 2);
+
+    const double cost = shape.flops() / kFlopsPerNs;
+    const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 32.0));
+    // Chunks of pixels, each with a sum of its own; their memory is bounded by that of the image and the weights.
+    const int64_t affordable = 3 + shape.input_size() / shape.weight_size();
+    const int64_t blocks = std::max<int64_t>(1, ceil_div(pixels_, block_));
+    const int64_t chunks = std::min({wanted, affordable, blocks});
+    chunk_ = ceil_div(blocks, chunks) * block_;
+    chunks_ = ceil_div(std::max<int64_t>(1, pixels_), chunk_);
+    const int64_t splits = ceil_div(wanted, chunks_ * shape.groups);
+    const int64_t panels = ceil_div(columns, gemm.columns);
+    column_part_ = along_depth_ ? columns : gemm.columns * std::max<int64_t>(1, std::max<int64_t>(2, panels / splits));
+    column_parts_ = ceil_div(columns, column_part_);
+    const int64_t tap_blocks = ceil_div(shape.taps(), tap_block_);
+    tap_part_ =
+        along_depth_ ? shape.taps() : tap_block_ * std::max<int64_t>(1, tap_blocks / ceil_div(splits, column_parts_));
+    tap_parts_ = ceil_div(shape.taps(), tap_part_);
+
+    const bool direct = chunks_ == 1 && !along_depth_;
+    scratch_ = direct ? 0 : chunks_ * shape.weight_size();
+    packed_ = !along_depth_ && std::min(columns, column_part_) > gemm.columns;
+    worker_scratch_ = block_ * ld_ + (packed_ ? round_up(column_part_, gemm.columns) * block_ : 0);
+    phases_.push_back({chunks_ * shape.groups * column_parts_ * tap_parts_, cost + pixels_ * depth / kFloatsPerNs});
+    if (!direct) {
+      sum_tasks_ = along_depth_ ? 1 : std::clamp<int64_t>(shape.weight_size() / 4096, 1, 32);
+      phases_.push_back({sum_tasks_, chunks_ * shape.weight_size() / kFloatsPerNs});
+    }
+  }
+
+  void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
+    if (phase == 1) return combine(args, task, scratch);
+    const int64_t chunk = task % chunks_, part = task / chunks_;
+    const int64_t group = part % shape_.groups, column_part = part / shape_.groups % column_parts_;
+    const int64_t tap = part / shape_.groups / column_parts_ * tap_part_;
+    float* out = phases_.size() == 1 ? args.out : scratch + chunk * shape_.weight_size();
+    const int64_t first = chunk * chunk_, end = std::min(pixels_, first + chunk_);
+    const int64_t last_tap = std::min(shape_.taps(), tap + tap_part_);
+    for (int64_t pixel = first; pixel < end; pixel += block_)
+      multiply_pixels(args, group, column_part * column_part_, tap, last_tap, pixel, std::min(block_, end - pixel),
+                      pixel > first, out, worker);
+    if (pixels_ == 0 && task == 0)  // no images: the sum of nothing
+      std::fill_n(out, shape_.weight_size(), 0.0f);
+  }
+
+ private:
+  void multiply_pixels(const ConvArgs& args, int64_t group, int64_t column, int64_t tap, int64_t last_tap,
+                       int64_t pixel, int64_t count, bool accumulate, float* out, const Worker& worker) const {
+    const Kernels::Gemm& gemm = *kernels().gemm;
+    const int64_t channels = shape_.group_channels(), ldy = shape_.out_channels;
+    const int64_t width = std::min(column_part_, shape_.group_out_channels() - column);
+    const int64_t first_column = group * shape_.group_out_channels() + column;
+    const float* dy = args.dy + pixel * ldy + first_column;
+    float* patches = worker.scratch;
+    float* packed = patches + block_ * ld_;
+    if (packed_) gemm.pack(count, width, dy, ldy, false, packed);
+    Kernels::Conv::Patches source{&shape_.window, args.x + group * channels, shape_.channels, channels, 0, 0};
+    for (; tap < last_tap; tap += tap_block_) {
+      source.first_tap = tap;
+      source.taps = std::min(tap_block_, last_tap - tap);
+      kernels().conv->gather(source, pixel, count, patches, ld_);
+      Kernels::Gemm::Block block;
+      if (along_depth_) {  // dwᵀ (OC × depth) = dyᵀ · patch
+        block = gemm_block(width, source.taps * channels, count);
+        block.a = dy;
+        block.a_k = ldy;
+        block.b = patches;
+        block.b_k = ld_;
+        block.b_panel = gemm.columns;
+        block.c = out + tap * channels;
+        block.ldc = shape_.depth();
+      } else {  // dw (depth × OC) = patchᵀ · dy
+        block = gemm_block(source.taps * channels, width, count);
+        block.a = patches;
+        block.a_k = ld_;
+        block.b = packed_ ? packed : dy;
+        block.b_k = packed_ ? gemm.columns : ldy;
+        block.b_panel = packed_ ? gemm.columns * count : gemm.columns;
+        block.c = out + tap * channels * ldy + first_column;
+        block.ldc = ldy;
+      }
+      block.a_row = 1;
+      block.a_panel = block.height;
+      block.accumulate = accumulate;
+      gemm.block(block);
+    }
+  }
+
+  void combine(const ConvArgs& args, int64_t task, float* parts) const {
+    const int64_t n = shape_.weight_size();
+    if (!along_depth_) return sum_parts(parts, chunks_, n, n, task, sum_tasks_, args.out);
+    if (chunks_ > 1) sum_parts(parts, chunks_, n, n, 0, 1, parts);
+    for (int64_t row = 0, depth = shape_.depth(); row < depth; ++row)
+      for (int64_t column = 0; column < shape_.out_channels; ++column)
+        args.out[row * shape_.out_channels + column] = parts[column * depth + row];
+  }
+
+  const ConvShape shape_;
+  int64_t pixels_;                      // of all output images
+  bool along_depth_;                    // dw is computed transposed
+  bool packed_;                         // dy, in each tile
+  int64_t tap_block_, ld_, block_;      // of the tile: its taps, its row stride, its pixels
+  int64_t chunk_, chunks_;              // pixels summed in one chain
+  int64_t column_part_, column_parts_;  // output channels of a task
+  int64_t tap_part_, tap_parts_;        // taps of a task
+  int64_t sum_tasks_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<ConvPass> make_patch_forward(const ConvShape& shape, const ConvEpilogue& epilogue) {
+  return std::make_unique<PatchForward>(shape, epilogue);
+}
+std::unique_ptr<ConvPass> make_patch_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue) {
+  return std::make_unique<PatchBackwardData>(shape, epilogue);
+}
+std::unique_ptr<ConvPass> make_patch_backward_weights(const ConvShape& shape) {
+  return std::make_unique<PatchBackwardWeights>(shape);
+}
+
+}  // namespace nnfast

@@ -1,0 +1,306 @@
+"""The operations "conv", "depthwise_conv" and "conv_transpose": every algorithm and direction on every ISA."""
+
+import numpy as np
+import pytest
+
+from conv_reference import Convolution
+from nnfast import _core
+
+EPSILON = np.finfo(np.float32).eps / 2
+
+
+@pytest.fixture(params=_core.runnable_isas())
+def isa(request):
+    before = _core.isa()
+    _core.use_isa(request.param)
+    yield request.param
+    _core.use_isa(before)
+
+
+def attributes_of(conv, padding, **more):
+    result = {"strides": conv.strides, "dilation_rate": conv.dilation, "groups": conv.groups, **more}
+    if isinstance(padding, str):
+        return {**result, "padding": padding}
+    return {**result, "padding": "explicit", "pads": [n for pair in padding for n in pair]}
+
+
+def integers(rng, *shapes):
+    # Small integers: every order of summation is exact in float32.
+    return [rng.integers(-3, 4, shape).astype(np.float32) for shape in shapes]
+
+
+def random_case(rng, most=(40, 20, 6)):
+    axes = int(rng.choice([1, 2, 2, 2, 3]))
+    groups = int(rng.choice([1, 1, 1, 2, 3]))
+    window = [int(rng.integers(1, 6 if axes < 3 else 4)) for _ in range(axes)]
+    dilation = [int(rng.integers(1, 4)) for _ in range(axes)]
+    size = [(k - 1) * d + int(rng.integers(1, most[axes - 1])) for k, d in zip(window, dilation, strict=True)]
+    padding = str(rng.choice(["valid", "same", "explicit"]))
+    if padding == "explicit":
+        padding = [(int(rng.integers(0, 4)), int(rng.integers(0, 4))) for _ in range(axes)]
+    channels = groups * int(rng.choice([1, 2, 3, 5, 16, 17]))
+    out_channels = groups * int(rng.choice([1, 2, 3, 6, 16, 17, 33]))
+    return {
+        "x_shape": (int(rng.choice([1, 2, 5])), *size, channels),
+        "w_shape": (*window, channels // groups, out_channels),
+        "strides": [int(rng.integers(1, 4)) for _ in range(axes)],
+        "padding": padding,
+        "dilation_rate": dilation,
+        "groups": groups,
+    }
+
+
+def check_exact(case, rng, **attributes):
+    conv = Convolution(**case)
+    x, w, bias, dy = integers(rng, conv.x_shape, conv.w_shape, conv.w_shape[-1:], conv.y_shape)
+    (y,), (dx, dw, db) = _core.run_op(
+        "conv", [x, w, bias], attributes_of(conv, case.get("padding", "valid"), **attributes), [dy]
+    )
+    np.testing.assert_array_equal(y, conv.forward(x, w) + bias, str(case))
+    np.testing.assert_array_equal(dx, conv.backward_data(dy, w), str(case))
+    np.testing.assert_array_equal(dw, conv.backward_weights(x, dy), str(case))
+    np.testing.assert_array_equal(db, dy.sum(tuple(range(dy.ndim - 1))), str(case))
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "patches"])
+def test_random_geometries_are_exact_on_integers(isa, algorithm):
+    rng = np.random.default_rng(7)
+    for _ in range(120):
+        check_exact(random_case(rng), rng, algorithm=algorithm)
+
+
+# Shapes that take each way of splitting the work: many pixels, many channels, one image, more channels than a chain,
+# a patch longer than a tile, an input row that meets many kernel rows.
+LARGE = [
+    {"x_shape": (3, 28, 28, 1), "w_shape": (5, 5, 1, 6), "padding": "same"},
+    {"x_shape": (5, 14, 14, 6), "w_shape": (5, 5, 6, 16)},
+    {"x_shape": (1, 30, 30, 64), "w_shape": (3, 3, 64, 70), "padding": "same"},
+    {"x_shape": (1, 7, 7, 400), "w_shape": (3, 3, 400, 96), "padding": "same"},
+    {"x_shape": (2, 20, 20, 48), "w_shape": (3, 3, 48, 40), "strides": 2, "padding": "same"},
+    {"x_shape": (2, 33, 31, 3), "w_shape": (7, 7, 3, 64), "strides": 2, "padding": [(3, 3), (3, 3)]},
+    {"x_shape": (1, 40, 9, 2), "w_shape": (35, 3, 2, 5), "padding": "same"},
+    {"x_shape": (1, 3, 3, 1030), "w_shape": (2, 2, 1030, 33), "padding": "same"},
+    {"x_shape": (2, 6, 5, 4, 20), "w_shape": (3, 3, 3, 20, 40), "padding": "same", "strides": 2},
+    {"x_shape": (4, 100, 40), "w_shape": (9, 40, 50), "padding": "causal", "dilation_rate": 3},
+    {"x_shape": (2, 17, 19, 64), "w_shape": (3, 3, 16, 128), "groups": 4, "padding": "same"},
+]
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "patches"])
+@pytest.mark.parametrize("case", LARGE, ids=lambda case: "x".join(map(str, case["w_shape"])))
+def test_large_shapes_are_exact_on_integers(isa, case, algorithm):
+    check_exact(case, np.random.default_rng(3), algorithm=algorithm)
+
+
+def test_rounding_errors_are_those_of_a_sum():
+    rng = np.random.default_rng(0)
+    for case in LARGE[:6]:
+        conv = Convolution(**case)
+        x, w, dy = (rng.standard_normal(s).astype(np.float32) for s in (conv.x_shape, conv.w_shape, conv.y_shape))
+        (y,), (dx, dw) = _core.run_op(
+            "conv", [x, w], attributes_of(conv, case.get("padding", "valid"), algorithm="patches"), [dy]
+        )
+        for name, got, of, a, b in [
+            ("y", y, conv.forward, x, w),
+            ("dx", dx, conv.backward_data, dy, w),
+            ("dw", dw, conv.backward_weights, x, dy),
+        ]:
+            terms = of(np.ones_like(a), np.ones_like(b)).max()
+            bound = (terms + 2) * EPSILON * of(abs(a), abs(b))
+            assert np.all(abs(got - of(a, b)) <= bound), (name, case)
+
+
+@pytest.mark.parametrize("case", LARGE, ids=lambda case: "x".join(map(str, case["w_shape"])))
+def test_same_bits_for_any_number_of_threads(case):
+    conv = Convolution(**case)
+    rng = np.random.default_rng(1)
+    x, w, dy = (rng.standard_normal(s).astype(np.float32) for s in (conv.x_shape, conv.w_shape, conv.y_shape))
+    attributes = attributes_of(conv, case.get("padding", "valid"))
+    one = _core.run_op("conv", [x, w], attributes, [dy], threads=1)
+    two = _core.run_op("conv", [x, w], attributes, [dy], threads=3)
+    for a, b in zip(one[0] + one[1], two[0] + two[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_image_has_the_same_bits_alone_and_in_a_batch():
+    rng = np.random.default_rng(1)
+    for case in LARGE:
+        conv = Convolution(**case)
+        x, w = (rng.standard_normal(s).astype(np.float32) for s in (conv.x_shape, conv.w_shape))
+        attributes = attributes_of(conv, case.get("padding", "valid"))
+        (batch,), _ = _core.run_op("conv", [x, w], attributes)
+        (alone,), _ = _core.run_op("conv", [x[:1], w], attributes)
+        np.testing.assert_array_equal(alone, batch[:1])
+
+
+def test_only_wanted_gradients_are_computed():
+    rng = np.random.default_rng(1)
+    x, w, bias, dy = integers(rng, (2, 8, 8, 3), (3, 3, 3, 4), (4,), (2, 6, 6, 4))
+    everything = _core.run_op("conv", [x, w, bias], {"activation": "relu"}, [dy])[1]
+    for wanted in range(8):
+        flags = [bool(wanted >> i & 1) for i in range(3)]
+        gradients = _core.run_op("conv", [x, w, bias], {"activation": "relu"}, [dy], wanted=flags)[1]
+        for flag, got, expected in zip(flags, gradients, everything, strict=True):
+            assert (got is not None) == flag
+            if flag:
+                np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("op", ["conv", "conv_transpose", "depthwise_conv"])
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "gelu", "silu"])
+def test_fused_activation_equals_a_separate_one(isa, op, activation):
+    # bias → z and dz by hand, the rest by the same operation without an epilogue
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((2, 9, 7, 5)).astype(np.float32)
+    w = rng.standard_normal({"conv": (3, 3, 5, 7), "conv_transpose": (3, 3, 7, 5), "depthwise_conv": (3, 3, 5, 2)}[op])
+    w = w.astype(np.float32)
+    attributes = {"strides": [2, 1], "padding": "same"}
+    (plain,), _ = _core.run_op(op, [x, w], attributes)
+    bias = rng.standard_normal(plain.shape[-1]).astype(np.float32)
+    dy = rng.standard_normal(plain.shape).astype(np.float32)
+    z = torch.tensor(plain + bias, dtype=torch.float64, requires_grad=True)
+    functions = {"leaky_relu": lambda z: torch.nn.functional.leaky_relu(z, 0.2), "gelu": torch.nn.functional.gelu}
+    expected = functions.get(activation, getattr(torch.nn.functional, activation, None))(z)
+    expected.backward(torch.tensor(dy, dtype=torch.float64))
+    dz = z.grad.numpy().astype(np.float32)
+
+    (y,), (dx, dw, db) = _core.run_op(op, [x, w, bias], {**attributes, "activation": activation}, [dy])
+    _, (dx_plain, dw_plain) = _core.run_op(op, [x, w], attributes, [dz])
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=2e-5, atol=2e-5)
+    np.testing.assert_allclose(dx, dx_plain, rtol=2e-5, atol=1e-4)
+    np.testing.assert_allclose(dw, dw_plain, rtol=2e-5, atol=1e-4)
+    np.testing.assert_allclose(db, dz.sum((0, 1, 2)), rtol=2e-5, atol=1e-4)
+    (predicted,), _ = _core.run_op(op, [x, w, bias], {**attributes, "activation": activation})
+    np.testing.assert_array_equal(predicted, y)
+
+
+def test_depthwise_is_a_convolution_of_as_many_groups_as_channels(isa):
+    rng = np.random.default_rng(5)
+    for channels, multiplier, stride, padding in [
+        (1, 1, 1, "valid"),
+        (3, 1, 2, "same"),
+        (17, 1, 1, "same"),
+        (32, 1, 1, "same"),
+        (5, 3, 2, "valid"),
+        (16, 2, 1, "same"),
+    ]:
+        x, w = integers(rng, (2, 11, 8, channels), (3, 3, channels, multiplier))
+        conv = Convolution(x.shape, (3, 3, 1, channels * multiplier), stride, padding, groups=channels)
+        (dy,) = integers(rng, conv.y_shape)
+        attributes = {"strides": [stride], "padding": padding}
+        (y,), (dx, dw) = _core.run_op("depthwise_conv", [x, w], attributes, [dy])
+        np.testing.assert_array_equal(y, conv.forward(x, w.reshape(conv.w_shape)))
+        np.testing.assert_array_equal(dx, conv.backward_data(dy, w.reshape(conv.w_shape)))
+        np.testing.assert_array_equal(dw.reshape(conv.w_shape), conv.backward_weights(x, dy))
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_against_torch(axes):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(axes)
+    x = rng.standard_normal((2, *(9, 8, 6)[:axes], 6)).astype(np.float32)
+    w = rng.standard_normal((*(3, 2, 3)[:axes], 3, 8)).astype(np.float32)
+    to_torch = lambda a: torch.tensor(np.moveaxis(a, -1, 1).copy(), requires_grad=True)  # noqa: E731
+    kernel_to_torch = lambda a: torch.tensor(a.transpose(-1, -2, *range(axes)).copy(), requires_grad=True)  # noqa: E731
+    tx, tw = to_torch(x), kernel_to_torch(w)
+    ty = getattr(torch.nn.functional, f"conv{axes}d")(tx, tw, stride=2, padding=1, groups=2)
+    dy = rng.standard_normal(ty.shape).astype(np.float32)
+    ty.backward(torch.tensor(dy))
+    attributes = {"strides": [2], "padding": "explicit", "pads": [1] * (2 * axes), "groups": 2}
+    (y,), (dx, dw) = _core.run_op("conv", [x, w], attributes, [np.moveaxis(dy, 1, -1)])
+    np.testing.assert_allclose(np.moveaxis(y, -1, 1), ty.detach(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(np.moveaxis(dx, -1, 1), tx.grad, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(dw.transpose(-1, -2, *range(axes)), tw.grad, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_transposed_against_keras(axes, padding):
+    keras = pytest.importorskip("keras")
+    rng = np.random.default_rng(axes)
+    layer = getattr(keras.layers, f"Conv{axes}DTranspose")
+    for window in (1, 2, 3, 4, 5):
+        for stride, dilation, output_padding in [
+            (1, 1, None),
+            (2, 1, None),
+            (3, 1, None),
+            (2, 1, 1),
+            (3, 1, 0),
+            (1, 2, None),
+        ]:
+            x = rng.standard_normal((2, *(5, 4, 3)[:axes], 3)).astype(np.float32)
+            reference = layer(
+                4, window, strides=stride, padding=padding, dilation_rate=dilation, output_padding=output_padding
+            )
+            try:
+                expected = np.asarray(reference(x).detach().numpy())
+            except (ValueError, RuntimeError):
+                continue  # a combination that its backend does not have
+            attributes = {"strides": [stride], "padding": padding, "dilation_rate": [dilation]}
+            if output_padding is not None:
+                attributes["output_padding"] = [output_padding]
+            kernel = reference.kernel.value.detach().numpy()
+            (y,), _ = _core.run_op("conv_transpose", [x, kernel], attributes)
+            np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5, err_msg=str((window, attributes)))
+
+
+def test_transposed_is_the_adjoint_of_the_convolution(isa):
+    rng = np.random.default_rng(4)
+    for stride, window, padding in [(1, 3, "same"), (2, 3, "same"), (2, 2, "valid"), (3, 5, "valid")]:
+        x, w, bias = integers(rng, (2, 5, 6, 4), (window, window, 9, 4), (9,))
+        attributes = {"strides": [stride], "padding": padding}
+        (y,), _ = _core.run_op("conv_transpose", [x, w, bias], attributes)
+        (dy,) = integers(rng, y.shape)
+        (dx, dw, db) = _core.run_op("conv_transpose", [x, w, bias], attributes, [dy])[1]
+        # y - bias is linear in x and in w, so its gradients are the other two factors of one trilinear form.
+        form = np.sum((y.astype(np.float64) - bias) * dy)
+        assert form == np.sum(x.astype(np.float64) * dx) == np.sum(w.astype(np.float64) * dw)
+        np.testing.assert_array_equal(db, dy.sum((0, 1, 2)))
+
+
+@pytest.mark.parametrize("op", ["conv", "conv_transpose", "depthwise_conv"])
+def test_no_images(op):
+    x, w = np.zeros((0, 6, 6, 4), np.float32), np.zeros((3, 3, 4, 4), np.float32)
+    (y,), _ = _core.run_op(op, [x, w])
+    dy = np.zeros_like(y)
+    _, (dx, dw) = _core.run_op(op, [x, w], {}, [dy])
+    assert y.shape[0] == 0
+    assert dx.shape == x.shape
+    np.testing.assert_array_equal(dw, 0)
+
+
+F32 = np.float32
+BAD = [
+    ("conv", [(2, 8), (3, 3)], {}, "add a channel axis"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3)], {}, "need a kernel of 4 axes"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 4, 5)], {}, "need a kernel of 3 input channels"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 0)], {}, "must not be empty"),
+    ("conv", [(2, 8, 8, 3), (9, 9, 3, 4)], {}, "does not fit into 8"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4), (5,)], {}, r"bias must have shape \(4,\)"),
+    ("conv", [(2, 8, 8, 3)], {}, "takes images, a kernel"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"groups": 2}, "groups=2 must divide"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"groups": 0}, "groups must be positive"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"strides": [0]}, "strides must be positive"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"strides": [1, 1, 1]}, "an entry for each of the 2"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"dilation_rate": [-1]}, "dilation_rate must be positive"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"padding": "full"}, "padding must be"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"padding": "causal"}, "for one spatial axis"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"padding": "explicit", "pads": [1]}, "two entries for each"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"padding": "explicit", "pads": [1, 1, -1, 1]}, "must not be negative"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"activation": "rule"}, "no activation is named"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"algorithm": "magic"}, "algorithm must be"),
+    ("depthwise_conv", [(2, 8, 8, 3), (3, 3, 4, 1)], {}, "depthwise kernel of shape"),
+    ("conv_transpose", [(2, 8, 8, 3), (3, 3, 3, 4)], {}, r"\(window, out_channels, 3\)"),
+    ("conv_transpose", [(2, 8, 8, 3), (3, 3, 4, 3)], {"groups": 3}, "has one group"),
+    ("conv_transpose", [(2, 8, 8, 3), (3, 3, 4, 3)], {"padding": "causal"}, "for one spatial axis"),
+    ("conv_transpose", [(2, 8, 3), (3, 4, 3)], {"padding": "causal"}, 'must be "valid" or "same"'),
+    ("conv_transpose", [(2, 8, 8, 3), (3, 3, 4, 3)], {"strides": [2], "output_padding": [2]}, "less than the stride"),
+    ("conv_transpose", [(2, 8, 8, 3), (0, 3, 4, 3)], {}, "must not be empty"),
+]
+
+
+@pytest.mark.parametrize(("op", "shapes", "attributes", "message"), BAD)
+def test_errors(op, shapes, attributes, message):
+    with pytest.raises(ValueError, match=message):
+        _core.run_op(op, [np.zeros(shape, F32) for shape in shapes], attributes)
