@@ -82,6 +82,25 @@ struct Kernels {
                               const float* inv_rms, float* dx, float* dgamma);
   };
 
+  // Rows of C classes: x, y, dx, gradient, t are (M, C); loss, labels, dy have M elements.
+  struct Softmax {
+    // Along the middle axis of (M, C, inner). y and x, dx and dy may be the same array.
+    void (*softmax)(int64_t M, int64_t C, int64_t inner, const float* x, float* y);
+    void (*softmax_backward)(int64_t M, int64_t C, int64_t inner, const float* y, const float* dy, float* dx);
+    void (*log_softmax)(int64_t M, int64_t C, int64_t inner, const float* x, float* y);
+    void (*log_softmax_backward)(int64_t M, int64_t C, int64_t inner, const float* y, const float* dy, float* dx);
+    // loss = −Σ target·log softmax(x), gradient = d loss / dx, or null where it is not wanted. The target is 1 at the
+    // label, made smooth: t·(1 − smoothing) + smoothing/C. Loss and gradient are 0 where the label is the ignored one,
+    // NaN where it is not below C.
+    void (*cross_entropy)(int64_t M, int64_t C, const float* x, const int32_t* labels, float smoothing, bool ignores,
+                          int32_t ignored, float* loss, float* gradient);
+    // The same with the target t given.
+    void (*cross_entropy_dense)(int64_t M, int64_t C, const float* x, const float* t, float smoothing, float* loss,
+                                float* gradient);
+    // dx[m, c] = gradient[m, c]·dy[m]
+    void (*scale_rows)(int64_t M, int64_t C, const float* gradient, const float* dy, float* dx);
+  };
+
   const char* isa;  // "baseline", "avx2", "avx512"
   int lanes;        // floats in a vector
   const Activations* activations;
@@ -150,6 +169,7 @@ struct Kernels {
     void (*column_sums)(int64_t m, int64_t n, const float* a, int64_t lda, float* out);
   };
   const Conv* conv;
+  const Softmax* softmax;
 };
 
 }  // namespace nnfast

@@ -11,6 +11,7 @@ extern const Kernels::Gemm gemm_kernels;
 extern const Kernels::Norm norm_kernels;
 extern const Kernels::Reduce reduce_kernels;
 extern const Kernels::Conv conv_kernels;
+extern const Kernels::Softmax softmax_kernels;
 
 extern const Kernels table;
 const Kernels table = {
@@ -21,6 +22,7 @@ const Kernels table = {
     &norm_kernels,
     &reduce_kernels,
     &conv_kernels,
+    &softmax_kernels,
 };
 
 }  // namespace nnfast::NNFAST_ISA
