@@ -1,0 +1,17 @@
+"""How nnfast speaks to the user while it works."""
+
+from __future__ import annotations
+
+import sys
+
+
+def say(text: str) -> None:
+    """Report an event: to the logger ``nnfast`` where the application listens to it, else on standard output."""
+    logging = sys.modules.get("logging")  # who listens has imported it
+    logger = logging.getLogger("nnfast") if logging else None
+    if logger and logger.isEnabledFor(logging.INFO) and logger.hasHandlers():
+        logger.info(text)
+    elif "tqdm" in sys.modules:
+        sys.modules["tqdm"].tqdm.write(text)  # moves a progress bar out of the way
+    else:
+        print(text)
