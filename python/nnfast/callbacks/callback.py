@@ -32,13 +32,16 @@ class Callback:
         self._model: Any = None
 
     def set_params(self, params: Logs) -> None:
+        """Take note of the settings of the call."""
         self.params = params
 
     def set_model(self, model: Any) -> None:
+        """Take note of the model."""
         self._model = model
 
     @property
     def model(self) -> Any:
+        """The model in training."""
         return self._model
 
     def wants_batches(self, mode: str) -> Batches:
@@ -52,14 +55,16 @@ class Callback:
         return "every" if any(overrides(self, hook) for hook in hooks) else "never"
 
     @default
-    def on_train_begin(self, logs: Logs | None = None) -> None: ...
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Be told that training begins."""
 
     @default
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Be told the end; `logs` is what the last :meth:`on_epoch_end` got."""
 
     @default
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None: ...
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Be told that an epoch begins."""
 
     @default
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -75,6 +80,7 @@ class Callback:
 
     @default
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Be told that a batch begins."""
         self.on_batch_begin(batch, logs=logs)
 
     @default
@@ -83,28 +89,36 @@ class Callback:
         self.on_batch_end(batch, logs=logs)
 
     @default
-    def on_test_begin(self, logs: Logs | None = None) -> None: ...
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Be told that an evaluation begins, be it the validation within an epoch."""
 
     @default
-    def on_test_end(self, logs: Logs | None = None) -> None: ...
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Be told that an evaluation ends; `logs` holds its figures."""
 
     @default
-    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None: ...
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Be told that a batch of an evaluation begins."""
 
     @default
-    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None: ...
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Be told the loss and metrics over the batches of the evaluation so far."""
 
     @default
-    def on_predict_begin(self, logs: Logs | None = None) -> None: ...
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Be told that a prediction begins."""
 
     @default
-    def on_predict_end(self, logs: Logs | None = None) -> None: ...
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """Be told that a prediction ends."""
 
     @default
-    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None: ...
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Be told that a batch of a prediction begins."""
 
     @default
-    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None: ...
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Be told that a batch of a prediction ends; `logs` holds its outputs."""
 
 
 # The train hooks that by default pass on to the hook of the older name.

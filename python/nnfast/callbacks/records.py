@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -19,20 +20,22 @@ class History(Callback):
         For each figure its values, epoch by epoch.
     epoch : list of int
         The numbers of the epochs, from 0.
+    rows : list of dict
+        What was reported together, epoch by epoch: validation may have missed some of them.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
-        self._rows: list[Logs] = []  # what was reported together: validation may have missed some epochs
+        self.rows: list[Logs] = []
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
-        self._rows.append({"epoch": epoch, **(logs or {})})
+        self.rows.append({"epoch": epoch, **(logs or {})})
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
         self.model.history = self
@@ -49,9 +52,9 @@ class History(Callback):
             import pandas as pd
         except ImportError as error:
             raise ImportError("History.to_frame() needs pandas, which is not installed: pip install pandas") from error
-        return pd.DataFrame.from_records(self._rows, columns=["epoch", *self.history]).set_index("epoch")
+        return pd.DataFrame.from_records(self.rows, columns=["epoch", *self.history]).set_index("epoch")
 
-    def plot(self, metrics: Any = None, axes: Any = None) -> Any:
+    def plot(self, metrics: Sequence[str] | str | None = None, axes: Any = None) -> Any:
         """Draw the learning curves; see `nnfast.plots.plot_history`."""
         from ..plots import plot_history
 
