@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "kernels/activations.h"
+#include "kernels/elementwise.h"
 
 namespace nnfast {
 
@@ -76,8 +77,7 @@ struct Kernels {
     void (*layer_norm_backward)(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
                                 const float* mean, const float* inv_std, float* dx, float* dgamma, float* dbeta);
     // y = x·inv_rms·gamma, inv_rms = 1/√(mean of x² + epsilon); gamma may be null.
-    void (*rms_norm)(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, float* y,
-                     float* inv_rms);
+    void (*rms_norm)(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, float* y, float* inv_rms);
     void (*rms_norm_backward)(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
                               const float* inv_rms, float* dx, float* dgamma);
   };
@@ -101,9 +101,59 @@ struct Kernels {
     void (*scale_rows)(int64_t M, int64_t C, const float* gradient, const float* dy, float* dx);
   };
 
+  // Operations on each element. An operand with step 0 is one value for all of them; steps are 0 or 1. Arrays may
+  // overlap where they are the same array. Operands that a derivative does not read may be null.
+  struct Elementwise {
+    // Indexed by Unary.
+    void (*unary[kNumUnary])(int64_t n, const float* x, float* y);
+    void (*unary_backward[kNumUnary])(int64_t n, const float* x, const float* y, const float* dy, float* dx);
+    // Indexed by Binary.
+    void (*binary[kNumBinary])(int64_t n, const float* a, int64_t a_step, const float* b, int64_t b_step, float* y);
+    // The gradient of the first operand, and of the second.
+    using BinaryBackward = void (*)(int64_t n, const float* a, int64_t a_step, const float* b, int64_t b_step,
+                                    const float* y, const float* dy, float* dx);
+    BinaryBackward binary_backward[2][kNumBinary];
+    // y = condition ≠ 0 ? a : b
+    void (*where)(int64_t n, const float* condition, int64_t condition_step, const float* a, int64_t a_step,
+                  const float* b, int64_t b_step, float* y);
+    // y = x kept in low … high; dx = dy where x is in it.
+    void (*clip)(int64_t n, const float* x, float low, float high, float* y);
+    void (*clip_backward)(int64_t n, const float* x, const float* dy, float low, float high, float* dx);
+    // y += x
+    void (*accumulate)(int64_t n, const float* x, float* y);
+    // y = xs[0][offset + i] + xs[1][offset + i] + …
+    void (*add_n)(int64_t n, int64_t count, const float* const* xs, int64_t offset, float* y);
+    // In 4 vectors' worth of lanes, then across them: the order depends on n alone.
+    float (*sum)(int64_t n, const float* x);
+    // Fractions are dropped; NaN and what int32 cannot hold give its least value.
+    void (*to_int)(int64_t n, const float* x, int32_t* y);
+    void (*to_float)(int64_t n, const int32_t* x, float* y);
+  };
+
+  // Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
+  // Element i of a stream is the same wherever, whenever and on whatever ISA it is drawn. `first` is the index of the
+  // first element and a multiple of 64.
+  struct Stream {
+    uint32_t key[2];
+    uint32_t counter[3];  // beside the position
+  };
+  struct Random {
+    // In low … high, high excluded but for rounding.
+    void (*uniform)(int64_t n, int64_t first, const Stream& stream, float low, float high, float* y);
+    void (*normal)(int64_t n, int64_t first, const Stream& stream, float mean, float stddev, float* y);
+    // y = kept ? x scale + shift : other. An element is kept where its uniform number, 24 bits, is at least
+    // `threshold`; kept[i / 32] gets a bit for it.
+    void (*drop)(int64_t n, int64_t first, const Stream& stream, int32_t threshold, const float* x, float scale,
+                 float shift, float other, float* y, uint32_t* kept);
+    // dx = kept ? dy scale : 0
+    void (*drop_backward)(int64_t n, const uint32_t* kept, const float* dy, float scale, float* dx);
+  };
+
   const char* isa;  // "baseline", "avx2", "avx512"
   int lanes;        // floats in a vector
   const Activations* activations;
+  const Elementwise* elementwise;
+  const Random* random;
 
   // Matrix products. Every element of c is a sum of chains: the products of up to `chain` consecutive k, added one by
   // one to zero in the order of k, then added to c; so its bits depend on k alone, not on m, n, place or packing.
@@ -133,8 +183,6 @@ struct Kernels {
     void (*pack)(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out);
     // a (m×k) → out[m/height, rounded up][height][k]; its transpose (k×m) → out[m/height, rounded up][k][height].
     void (*pack_rows)(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out);
-    // out[j] = x[0, j] + … + x[m-1, j]
-    void (*column_sums)(int64_t m, int64_t n, const float* x, int64_t ldx, float* out);
   };
   const Gemm* gemm;
   const Norm* norm;

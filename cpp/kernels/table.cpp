@@ -7,6 +7,8 @@
 namespace nnfast::NNFAST_ISA {
 
 extern const Kernels::Activations activation_kernels;
+extern const Kernels::Elementwise elementwise_kernels;
+extern const Kernels::Random random_kernels;
 extern const Kernels::Gemm gemm_kernels;
 extern const Kernels::Norm norm_kernels;
 extern const Kernels::Reduce reduce_kernels;
@@ -18,6 +20,8 @@ const Kernels table = {
     NNFAST_STRING(NNFAST_ISA),
     kLanes,
     &activation_kernels,
+    &elementwise_kernels,
+    &random_kernels,
     &gemm_kernels,
     &norm_kernels,
     &reduce_kernels,

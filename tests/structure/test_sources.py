@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "core": {"core"},
 }
 # From outside the kernels only their table is seen; the rest is compiled once per ISA.
-KERNEL_INTERFACE = {"kernels/kernels.h", "kernels/activations.h"}
+KERNEL_INTERFACE = {"kernels/kernels.h", "kernels/activations.h", "kernels/elementwise.h"}
 # No C++ library header in a kernel: a function template of theirs would be compiled under each ISA's flags, and the
 # linker keeps any one of the copies, perhaps the AVX-512 one.
 KERNEL_SYSTEM_HEADERS = {"cstdint", "cstddef", "stdint.h", "stddef.h", "immintrin.h", "arm_neon.h"}
