@@ -33,6 +33,25 @@ Attributes to_attributes(const py::dict& values) {
   return attributes;
 }
 
+UpdateSettings to_update_settings(const py::dict& values) {
+  UpdateSettings settings;
+  settings.rule = values["rule"].cast<std::string>();
+  settings.hyper = values["hyper"].cast<std::map<std::string, double>>();
+  auto number = [&](const char* name, auto& setting) {
+    if (values.contains(name) && !values[name].is_none())
+      setting = values[name].cast<std::remove_reference_t<decltype(setting)>>();
+  };
+  number("weight_decay", settings.weight_decay);
+  number("clipvalue", settings.clipvalue);
+  number("clipnorm", settings.clipnorm);
+  number("global_clipnorm", settings.global_clipnorm);
+  number("use_ema", settings.use_ema);
+  number("ema_momentum", settings.ema_momentum);
+  number("ema_overwrite_frequency", settings.ema_overwrite_frequency);
+  number("gradient_accumulation_steps", settings.gradient_accumulation_steps);
+  return settings;
+}
+
 Shape to_shape(const py::sequence& sizes) { return Shape(sizes.cast<std::vector<int64_t>>()); }
 
 Shape shape_of(const py::array& array) {

@@ -5,6 +5,7 @@
 
 #include "core/tensor.h"
 #include "ops/attributes.h"
+#include "ops/update.h"
 
 namespace nnfast {
 
@@ -14,6 +15,8 @@ using FloatArray = py::array_t<float, py::array::c_style | py::array::forcecast>
 using IntArray = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
 
 Attributes to_attributes(const py::dict& values);
+// What Optimizer.settings() returns.
+UpdateSettings to_update_settings(const py::dict& values);
 Shape to_shape(const py::sequence& sizes);
 Shape shape_of(const py::array& array);
 py::tuple to_tuple(const Shape& shape);

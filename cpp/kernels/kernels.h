@@ -10,6 +10,7 @@
 
 #include "kernels/activations.h"
 #include "kernels/elementwise.h"
+#include "kernels/optimizers.h"
 
 namespace nnfast {
 
@@ -220,6 +221,19 @@ struct Kernels {
   };
   const Conv* conv;
   const Softmax* softmax;
+
+  struct Update {
+    void (*step[kNumOptimizers])(const UpdateArgs& args);  // in the order of optimizers.h
+    // Σ x², in double precision.
+    double (*sum_of_squares)(int64_t n, const float* x);
+    // sum += x
+    void (*accumulate)(int64_t n, const float* x, float* sum);
+    // x = (x + sum) · scale, sum = 0
+    void (*take_sum)(int64_t n, float scale, float* x, float* sum);
+    // average += (x - average) · rate
+    void (*move_average)(int64_t n, float rate, const float* x, float* average);
+  };
+  const Update* update;
 };
 
 }  // namespace nnfast

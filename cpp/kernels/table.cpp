@@ -14,6 +14,7 @@ extern const Kernels::Norm norm_kernels;
 extern const Kernels::Reduce reduce_kernels;
 extern const Kernels::Conv conv_kernels;
 extern const Kernels::Softmax softmax_kernels;
+extern const Kernels::Update update_kernels;
 
 extern const Kernels table;
 const Kernels table = {
@@ -27,6 +28,7 @@ const Kernels table = {
     &reduce_kernels,
     &conv_kernels,
     &softmax_kernels,
+    &update_kernels,
 };
 
 }  // namespace nnfast::NNFAST_ISA
