@@ -21,8 +21,13 @@ constexpr int64_t kLarge = 10'000'000, kTiny = 2048;
 UpdateSettings settings_of(const std::string& rule) {
   UpdateSettings settings;
   settings.rule = rule;
-  settings.hyper = {{"momentum", 0.9}, {"dampening", 0},   {"rho", 0.9},
-                    {"beta_1", 0.9},   {"beta_2", 0.999}, {"epsilon", 1e-7}, {"initial_accumulator_value", 0.1}};
+  settings.hyper = {{"momentum", 0.9},
+                    {"dampening", 0},
+                    {"rho", 0.9},
+                    {"beta_1", 0.9},
+                    {"beta_2", 0.999},
+                    {"epsilon", 1e-7},
+                    {"initial_accumulator_value", 0.1}};
   return settings;
 }
 
@@ -110,7 +115,11 @@ void tiny(benchmark::State& state, const UpdateSettings& settings) {
 }
 
 void add(const std::string& name, const UpdateSettings& settings) {
-  benchmark::RegisterBenchmark(("large/" + name).c_str(), large, settings)->Arg(1)->Arg(2)->Iterations(10)->UseRealTime();
+  benchmark::RegisterBenchmark(("large/" + name).c_str(), large, settings)
+      ->Arg(1)
+      ->Arg(2)
+      ->Iterations(10)
+      ->UseRealTime();
   benchmark::RegisterBenchmark(("tiny/" + name).c_str(), tiny, settings);
 }
 

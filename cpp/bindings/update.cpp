@@ -91,8 +91,8 @@ void update_step(const std::string& rule, const std::map<std::string, double>& h
   settings.rule = rule;
   settings.hyper = hyper;
   const Update update(settings, {});
-  check(slots.size() == update.slots().size(), "the rule '", rule, "' has ", update.slots().size(),
-        " slots, received ", slots.size());
+  check(slots.size() == update.slots().size(), "the rule '", rule, "' has ", update.slots().size(), " slots, received ",
+        slots.size());
   check(step >= 1, "step counts from 1, received ", step);
   const py::ssize_t size = parameters.size();
   check(gradients.size() == size, "gradients have ", gradients.size(), " elements, the parameters have ", size);
@@ -117,9 +117,10 @@ void bind_update(py::module_& module) {
         return rules;
       },
       "The rules of kernels/optimizers.h: the names of each one's hyperparameters.");
-  module.def("update_step", &update_step, py::arg("rule"), py::arg("hyper"), py::arg("parameters"), py::arg("gradients"),
-             py::arg("slots"), py::arg("step"), py::arg("learning_rate"), py::arg("weight_decay") = 0,
-             py::arg("gradient_scale") = 1, py::arg("clip_value") = std::numeric_limits<float>::infinity(),
+  module.def("update_step", &update_step, py::arg("rule"), py::arg("hyper"), py::arg("parameters"),
+             py::arg("gradients"), py::arg("slots"), py::arg("step"), py::arg("learning_rate"),
+             py::arg("weight_decay") = 0, py::arg("gradient_scale") = 1,
+             py::arg("clip_value") = std::numeric_limits<float>::infinity(),
              "The kernel of one rule on arrays, which it changes in place. step counts from 1.");
   py::class_<Blocks>(module, "Update")
       .def(py::init<const py::dict&, const std::vector<std::tuple<int64_t, bool, double>>&>(), py::arg("settings"),
@@ -135,12 +136,10 @@ void bind_update(py::module_& module) {
                                for (const Update::Slot& slot : self.update().slots()) names.push_back(slot.name);
                                return names;
                              })
-      .def_property_readonly("parameters", [](const py::object& self) {
-        return view(self, self.cast<const Blocks&>().parameters());
-      })
-      .def_property_readonly("gradients", [](const py::object& self) {
-        return view(self, self.cast<const Blocks&>().gradients());
-      })
+      .def_property_readonly("parameters",
+                             [](const py::object& self) { return view(self, self.cast<const Blocks&>().parameters()); })
+      .def_property_readonly("gradients",
+                             [](const py::object& self) { return view(self, self.cast<const Blocks&>().gradients()); })
       .def("slot", [](const py::object& self, size_t index) {
         const auto& blocks = self.cast<const Blocks&>();
         if (index >= blocks.update().slots().size()) throw py::index_error("no such slot");

@@ -1,26 +1,26 @@
 // The one list of optimizer rules. A rule with more slots moves more memory, so the variants of an optimizer that
 // need another number of them are rules of their own.
 //
-// X(name, (struct in update.cpp), slots, hyperparameters): both lists are separated by spaces. A slot is a flat block as
-// long as the parameters, zero at first; "slot=name" starts it at that hyperparameter's value instead. The
+// X(name, (struct in update.cpp), slots, hyperparameters): both lists are separated by spaces. A slot is a flat block
+// as long as the parameters, zero at first; "slot=name" starts it at that hyperparameter's value instead. The
 // hyperparameters reach the kernel in this order, in UpdateArgs::hyper.
 #pragma once
 #include <cstdint>
 
-#define NNFAST_OPTIMIZERS(X)                                                                                          \
-  X(sgd, (Sgd), "", "")                                                                                               \
-  X(sgd_momentum, (SgdMomentum<false>), "momentum", "momentum dampening")                                             \
-  X(sgd_nesterov, (SgdMomentum<true>), "momentum", "momentum dampening")                                              \
-  X(adagrad, (Adagrad), "accumulator=initial_accumulator_value", "epsilon initial_accumulator_value")                 \
-  X(rmsprop, (RmsProp<false, false>), "velocity", "rho momentum epsilon")                                             \
-  X(rmsprop_momentum, (RmsProp<true, false>), "velocity momentum", "rho momentum epsilon")                            \
-  X(rmsprop_centered, (RmsProp<false, true>), "velocity average_gradient", "rho momentum epsilon")                    \
-  X(rmsprop_momentum_centered, (RmsProp<true, true>), "velocity momentum average_gradient", "rho momentum epsilon")   \
-  X(adadelta, (Adadelta), "accumulated_grad accumulated_delta_var", "rho epsilon")                                    \
-  X(adam, (Adam<false>), "momentum velocity", "beta_1 beta_2 epsilon")                                                \
-  X(adam_amsgrad, (Adam<true>), "momentum velocity velocity_hat", "beta_1 beta_2 epsilon")                            \
-  X(nadam, (Nadam), "momentum velocity", "beta_1 beta_2 epsilon")                                                     \
-  X(adamax, (Adamax), "momentum norm", "beta_1 beta_2 epsilon")                                                       \
+#define NNFAST_OPTIMIZERS(X)                                                                                        \
+  X(sgd, (Sgd), "", "")                                                                                             \
+  X(sgd_momentum, (SgdMomentum<false>), "momentum", "momentum dampening")                                           \
+  X(sgd_nesterov, (SgdMomentum<true>), "momentum", "momentum dampening")                                            \
+  X(adagrad, (Adagrad), "accumulator=initial_accumulator_value", "epsilon initial_accumulator_value")               \
+  X(rmsprop, (RmsProp<false, false>), "velocity", "rho momentum epsilon")                                           \
+  X(rmsprop_momentum, (RmsProp<true, false>), "velocity momentum", "rho momentum epsilon")                          \
+  X(rmsprop_centered, (RmsProp<false, true>), "velocity average_gradient", "rho momentum epsilon")                  \
+  X(rmsprop_momentum_centered, (RmsProp<true, true>), "velocity momentum average_gradient", "rho momentum epsilon") \
+  X(adadelta, (Adadelta), "accumulated_grad accumulated_delta_var", "rho epsilon")                                  \
+  X(adam, (Adam<false>), "momentum velocity", "beta_1 beta_2 epsilon")                                              \
+  X(adam_amsgrad, (Adam<true>), "momentum velocity velocity_hat", "beta_1 beta_2 epsilon")                          \
+  X(nadam, (Nadam), "momentum velocity", "beta_1 beta_2 epsilon")                                                   \
+  X(adamax, (Adamax), "momentum norm", "beta_1 beta_2 epsilon")                                                     \
   X(lion, (Lion), "momentum", "beta_1 beta_2")
 
 namespace nnfast {

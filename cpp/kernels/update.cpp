@@ -257,9 +257,7 @@ double sum_of_squares(int64_t n, const float* x) {
   VD sums[4] = {};
   int64_t i = 0;
   for (; i + 4 * kHalf <= n; i += 4 * kHalf)
-    static_for<4>([&](auto k) NNFAST_LAMBDA {
-      sums[k] += square(*reinterpret_cast<const Halfu*>(x + i + k * kHalf));
-    });
+    static_for<4>([&](auto k) NNFAST_LAMBDA { sums[k] += square(*reinterpret_cast<const Halfu*>(x + i + k * kHalf)); });
   const VD sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
   double total = 0;
   for (int k = 0; k < kHalf; ++k) total += sum[k];

@@ -64,7 +64,8 @@ Update::Update(const UpdateSettings& settings, const std::vector<Segment>& segme
     : settings_(settings), rule_(index_of_rule(settings.rule)) {
   for (const std::string& name : update_hyperparameters(settings.rule)) {
     auto found = settings.hyper.find(name);
-    check(found != settings.hyper.end(), "the optimizer rule '", settings.rule, "' needs the hyperparameter '", name, "'");
+    check(found != settings.hyper.end(), "the optimizer rule '", settings.rule, "' needs the hyperparameter '", name,
+          "'");
     hyper_.push_back(found->second);
   }
   for (const std::string& slot : words(kRules[rule_].slots)) {

@@ -38,10 +38,10 @@ struct Segment {
 
 struct UpdateState {
   float* parameters = nullptr;
-  float* gradients = nullptr;       // overwritten where gradients are accumulated
-  float* const* slots = nullptr;    // one block as long as the parameters for each of slots()
+  float* gradients = nullptr;     // overwritten where gradients are accumulated
+  float* const* slots = nullptr;  // one block as long as the parameters for each of slots()
   float* scratch = nullptr;
-  int64_t step = 0;                 // training steps taken before this one
+  int64_t step = 0;  // training steps taken before this one
   double learning_rate = 0;
 };
 
