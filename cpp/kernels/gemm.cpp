@@ -202,9 +202,27 @@ void pack_rows(int64_t m, int64_t k, int height, const float* a, int64_t lda, bo
   }
 }
 
+void column_sums(int64_t m, int64_t n, const float* x, int64_t ldx, float* out) {
+  constexpr int kWide = 4;
+  int64_t j = 0;
+  for (; j + kWide * kLanes <= n; j += kWide * kLanes) {
+    V sum[kWide];
+    static_for<kWide>([&](auto v) NNFAST_LAMBDA { sum[v] = V{}; });
+    for (int64_t i = 0; i < m; ++i)
+      static_for<kWide>([&](auto v) NNFAST_LAMBDA { sum[v] += load(x + i * ldx + j + v * kLanes); });
+    static_for<kWide>([&](auto v) NNFAST_LAMBDA { store(out + j + v * kLanes, sum[v]); });
+  }
+  for (; j < n; j += kLanes) {
+    const int64_t left = min(n - j, kLanes);
+    V sum{};
+    for (int64_t i = 0; i < m; ++i) sum += load_first(x + i * ldx + j, left);
+    store_first(out + j, sum, left);
+  }
+}
+
 }  // namespace
 
 extern const Kernels::Gemm gemm_kernels;
-const Kernels::Gemm gemm_kernels = {kTileRows, kTileColumns, kChain, block, pack, pack_rows};
+const Kernels::Gemm gemm_kernels = {kTileRows, kTileColumns, kChain, block, pack, pack_rows, column_sums};
 
 }  // namespace nnfast::NNFAST_ISA

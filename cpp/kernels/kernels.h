@@ -184,6 +184,8 @@ struct Kernels {
     void (*pack)(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out);
     // a (m×k) → out[m/height, rounded up][height][k]; its transpose (k×m) → out[m/height, rounded up][k][height].
     void (*pack_rows)(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out);
+    // out[j] = x[0, j] + … + x[m-1, j]
+    void (*column_sums)(int64_t m, int64_t n, const float* x, int64_t ldx, float* out);
   };
   const Gemm* gemm;
   const Norm* norm;

@@ -126,8 +126,7 @@ void Gemm::multiply(int64_t task, const Worker& worker, float* scratch, const Ge
   const Range rows{row, std::min(spec_.m, row + block_rows_)};
   const Range columns{column, std::min(spec_.n, column + block_columns_)};
   if (splits_ == 1)
-    return multiply_block(rows, columns, {0, blocks_}, spec_.accumulate, true, args.c, spec_.ldc, worker, scratch,
-                          args);
+    return multiply_block(rows, columns, {0, blocks_}, args.accumulate, true, args.c, spec_.ldc, worker, scratch, args);
   const Range blocks{blocks_ * split / splits_, blocks_ * (split + 1) / splits_};
   multiply_block(rows, columns, blocks, false, false, scratch + partials_ + split * spec_.m * spec_.n, spec_.n, worker,
                  scratch, args);
@@ -195,7 +194,7 @@ void Gemm::combine(int64_t row, const float* partials, const GemmArgs& args) con
   for (int64_t j = 0; j < n; ++j) {
     float sum = partials[row * n + j];
     for (int64_t split = 1; split < splits_; ++split) sum += partials[(split * spec_.m + row) * n + j];
-    if (spec_.accumulate) sum += c[j];
+    if (args.accumulate) sum += c[j];
     if (spec_.bias) sum += args.bias[j];
     c[j] = sum;
   }

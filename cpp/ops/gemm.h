@@ -16,8 +16,7 @@ struct GemmSpec {
   bool transpose_a = false;           // a lies in memory as (k, m)
   bool transpose_b = false;           // b lies in memory as (n, k)
   int64_t lda = 0, ldb = 0, ldc = 0;  // 0: rows follow each other without a gap
-  bool accumulate = false;            // c += …
-  bool bias = false;                  // then adds bias (n,) to every row
+  bool bias = false;                  // adds bias (n,) to every row
   // Then c = f(c); the argument of f is stored in z where keep_z is set.
   Activation activation = Activation::linear;
   float alpha = 0;
@@ -34,6 +33,7 @@ struct GemmArgs {
   const float* a = nullptr;
   const float* b = nullptr;
   float* c = nullptr;
+  bool accumulate = false;  // c += … instead of c = …
   const float* bias = nullptr;
   // The last three as c in memory.
   float* z = nullptr;

@@ -7,8 +7,7 @@ same bits on any number of threads.
 from __future__ import annotations
 
 import operator
-import random as _python_random
-import secrets
+import os
 import threading
 from typing import Any
 
@@ -67,7 +66,7 @@ class SeedGenerator:
 
 
 _lock = threading.Lock()
-_global = SeedGenerator(secrets.randbits(63))
+_global = SeedGenerator(int.from_bytes(os.urandom(8), "little"))
 
 
 def set_random_seed(seed: int) -> None:
@@ -88,7 +87,9 @@ def set_random_seed(seed: int) -> None:
     seed = _checked(seed)
     if seed >= 1 << 32:
         raise ValueError(f"seed: expected an integer below 2**32, which NumPy's generator asks for; received {seed}")
-    _python_random.seed(seed)
+    import random
+
+    random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  data pipelines of users draw from it
     with _lock:
         _global.seed = seed

@@ -1,0 +1,23 @@
+// The attributes "activation" (a name, linear by default) and "alpha" (its parameter, its default by default).
+#pragma once
+#include <string>
+
+#include "kernels/activations.h"
+#include "ops/attributes.h"
+
+namespace nnfast {
+
+inline Activation activation_of(const Attributes& attributes) {
+  const std::string name = attributes.get<std::string>("activation", "linear");
+  for (int i = 0; i < kNumActivations; ++i)
+    if (name == kActivations[i].name) return static_cast<Activation>(i);
+  std::string names;
+  for (const ActivationInfo& info : kActivations) names += (names.empty() ? "" : ", ") + std::string(info.name);
+  throw Error("unknown activation '" + name + "'; it can be " + names);
+}
+
+inline float alpha_of(const Attributes& attributes, Activation activation) {
+  return static_cast<float>(attributes.get<double>("alpha", kActivations[static_cast<int>(activation)].alpha));
+}
+
+}  // namespace nnfast

@@ -1,0 +1,25 @@
+"""Callbacks: objects whose hooks `fit`, `evaluate` and `predict` call as they go along."""
+
+from .callback import Callback
+from .callback_list import CallbackList
+from .checkpoint import ModelCheckpoint
+from .control import LambdaCallback, LearningRateScheduler, MaxTime, TerminateOnNaN
+from .monitor import EarlyStopping, MonitorCallback, ReduceLROnPlateau
+from .progbar import ProgbarLogger
+from .records import CSVLogger, History
+
+__all__ = [
+    "Callback",
+    "CallbackList",
+    "History",
+    "CSVLogger",
+    "ProgbarLogger",
+    "MonitorCallback",
+    "EarlyStopping",
+    "ReduceLROnPlateau",
+    "ModelCheckpoint",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "TerminateOnNaN",
+    "MaxTime",
+]
