@@ -1,8 +1,35 @@
 """Neural networks on the CPU: Keras-style models whose whole training step is planned once and run in C++."""
 
-from . import data, datasets
+from . import (
+    activations,
+    callbacks,
+    constraints,
+    data,
+    datasets,
+    initializers,
+    kernels,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    regularizers,
+    utils,
+)
 from ._core import num_threads as get_num_threads
 from ._core import set_num_threads
 from ._core import version as __version__
+from .layers import Input, Layer
+from .losses import Loss
+from .metrics import Metric
+from .models import Model, Sequential
+from .optimizers import Optimizer
+from .saving import load_model
+from .variable import Variable
 
-__all__ = ["__version__", "data", "datasets", "get_num_threads", "set_num_threads"]
+__all__ = [
+    "Input", "Layer", "Loss", "Metric", "Model", "Optimizer", "Sequential", "Variable", "__version__", "activations",
+    "callbacks", "constraints", "data", "datasets", "get_num_threads", "initializers", "kernels", "layers",
+    "load_model", "losses", "metrics", "models", "ops", "optimizers", "regularizers", "set_num_threads", "utils",
+]  # fmt: skip

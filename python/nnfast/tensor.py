@@ -115,7 +115,9 @@ class KerasTensor(Operators):
         The node that made it and which of its outputs it is.
     """
 
-    def __init__(self, shape: Sequence[int | None], dtype: str = "float32", name: str | None = None, history: Any = None):
+    def __init__(
+        self, shape: Sequence[int | None], dtype: str = "float32", name: str | None = None, history: Any = None
+    ):
         self.shape = tuple(shape)
         self.dtype = dtype
         self.name = name

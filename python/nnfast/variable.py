@@ -87,9 +87,7 @@ class Variable(Operators):
             return self
         array = np.asarray(value, self.dtype)
         if array.shape != self.shape:
-            raise ValueError(
-                f"Variable {self.path!r}: expected a value of shape {self.shape}; received {array.shape}"
-            )
+            raise ValueError(f"Variable {self.path!r}: expected a value of shape {self.shape}; received {array.shape}")
         if (trace := current_trace()) is not None:
             trace.assign(self, array)
         else:

@@ -27,14 +27,18 @@ class InputLayer(Layer):
     ):
         super().__init__(name=name, **kwargs)
         if (shape is None) == (batch_shape is None):
-            raise ValueError("Input: expected shape or batch_shape; received " + ("both" if shape is not None else "neither"))
+            raise ValueError(
+                "Input: expected shape or batch_shape; received " + ("both" if shape is not None else "neither")
+            )
         if batch_shape is None:
             shape = (shape,) if isinstance(shape, int) else shape
             batch_shape = (batch_size, *(shape or ()))
         self.batch_shape = tuple(batch_shape)
         for size in self.batch_shape:
             if size is not None and (not isinstance(size, (int, np.integer)) or size < 0):
-                raise ValueError(f"Input: expected sizes that are integers of at least 0, or None; received {self.batch_shape}")
+                raise ValueError(
+                    f"Input: expected sizes that are integers of at least 0, or None; received {self.batch_shape}"
+                )
         self.input_dtype = "int32" if dtype is not None and np.dtype(dtype).kind in "iu" else "float32"
         self.built = True
         from ..models.functional import InputNode
@@ -164,7 +168,9 @@ class Dropout(Layer):
         If `rate` is outside 0 … 1.
     """
 
-    def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any):
+    def __init__(
+        self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         if not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
             raise ValueError(f"Dropout {self.name!r}: expected a rate from 0 to 1; received {rate!r}")

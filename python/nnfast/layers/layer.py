@@ -464,5 +464,3 @@ layer_registry = registry.Registry("layer", Layer)
 get = layer_registry.get
 serialize = layer_registry.serialize
 deserialize = layer_registry.deserialize
-
-

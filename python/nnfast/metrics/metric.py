@@ -83,7 +83,7 @@ def weighted_mean(values: Any, sample_weight: Any = None) -> tuple[Any, Any]:
     values = ops.convert(values, "float32")
     if sample_weight is None:
         count = float(np.prod(ops.shape_of(values)))
-        return ops.sum(values), ops.zeros_like(ops.sum(values)) + count
+        return ops.sum(values), np.float32(count)
     weight, values = same_rank(ops.convert(sample_weight, "float32"), values)
     while len(ops.shape_of(weight)) > len(ops.shape_of(values)):
         values = ops.expand_dims(values, -1)

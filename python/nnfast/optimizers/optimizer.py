@@ -236,6 +236,13 @@ class Optimizer:
                 ) from None
         self._learning_rate = learning_rate
 
+    def learning_rates(self, count: int) -> np.ndarray:
+        """Return the rates of the coming `count` steps, float64."""
+        rate = self._learning_rate
+        if isinstance(rate, LearningRateSchedule):
+            return np.array([float(rate(self.steps + i)) for i in range(count)])
+        return np.full(count, float(self.learning_rate))
+
     @property
     def iterations(self) -> int:
         """How many updates there were."""
@@ -261,9 +268,7 @@ class Optimizer:
             If the optimizer has been built.
         """
         if self.built:
-            raise ValueError(
-                "`exclude_from_weight_decay()` can only be configured before the optimizer is built."
-            )
+            raise ValueError("`exclude_from_weight_decay()` can only be configured before the optimizer is built.")
         self._excluded_ids = {id(variable) for variable in var_list or ()}
         self._excluded_names = "|".join(var_names) if var_names else None
 

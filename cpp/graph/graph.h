@@ -1,0 +1,76 @@
+// Values and the nodes that compute them. Nothing is executed here.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/variable.h"
+#include "ops/attributes.h"
+#include "ops/op.h"
+
+namespace nnfast {
+
+using ValueId = int;
+
+struct Value {
+  enum class Source { input, variable, constant, computed };
+  Source source;
+  Spec spec;
+  int index = -1;                      // of an input: which one; of a computed value: its node
+  std::shared_ptr<Variable> variable;  // of a variable
+  std::shared_ptr<Buffer> constant;    // of a constant
+};
+
+struct Node {
+  std::string op_name;
+  Attributes attributes;
+  std::vector<ValueId> inputs;
+  std::vector<ValueId> outputs;
+  std::string label;  // the layer that emitted it
+  std::shared_ptr<Op> op;
+  bool removed = false;  // by fusion
+};
+
+// A value to be copied into a variable: a moving average at the end of the forward direction, a constraint's result
+// after the optimizer's step.
+struct Assignment {
+  std::shared_ptr<Variable> target;
+  ValueId value;
+  bool after_update;
+};
+
+class Graph {
+ public:
+  ValueId input(const Spec& spec);
+  ValueId variable(const std::shared_ptr<Variable>& variable);  // the same value for the same variable
+  ValueId constant(const Spec& spec, const void* data);
+  // Checks the inputs at once, so that an error shows where the user made it.
+  std::vector<ValueId> add(const std::string& op_name, const Attributes& attributes,
+                           const std::vector<ValueId>& inputs, const std::string& label);
+  std::vector<ValueId> add(std::shared_ptr<Op> op, const std::string& op_name, const Attributes& attributes,
+                           const std::vector<ValueId>& inputs, const std::string& label);
+  void assign(const std::shared_ptr<Variable>& target, ValueId value, bool after_update);
+
+  const Value& value(ValueId id) const { return values_[id]; }
+  const std::vector<Value>& values() const { return values_; }
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const std::vector<Assignment>& assignments() const { return assignments_; }
+  int num_inputs() const { return static_cast<int>(inputs_.size()); }
+  ValueId input_value(int index) const { return inputs_[index]; }
+
+  // For fusion. The node gets another op; its outputs keep their ids, shapes and types.
+  void replace(int node, const std::string& op_name, const Attributes& attributes, const std::vector<ValueId>& inputs);
+  // The node takes over the only output of the node that alone consumes its own, which is removed.
+  void absorb(int node, int consumer, const Attributes& attributes);
+  void remove(int node) { nodes_[node].removed = true; }
+
+ private:
+  void require_value(ValueId id) const;
+
+  std::vector<Value> values_;
+  std::vector<Node> nodes_;
+  std::vector<Assignment> assignments_;
+  std::vector<ValueId> inputs_;
+};
+
+}  // namespace nnfast

@@ -1,0 +1,313 @@
+"""Functional models: layers called on symbolic tensors, remembered as nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from ..layers.layer import Layer, layer_registry
+from ..tensor import KerasTensor, flatten, map_structure
+from .model import Model
+
+
+class Node:
+    """One call: what was called, on what, and what came out."""
+
+    def __init__(self, args: Any, kwargs: Any):
+        self.args = args
+        self.kwargs = kwargs
+        self.outputs: list[KerasTensor] = []
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The symbolic tensors among the arguments."""
+        return [leaf for leaf in flatten((self.args, self.kwargs)) if isinstance(leaf, KerasTensor)]
+
+    def run(self, args: Any, kwargs: Any) -> Any:
+        """Emit the call on traced tensors."""
+        raise NotImplementedError
+
+    def _claim(self, outputs: Any, name: str) -> Any:
+        for tensor in flatten(outputs):
+            tensor.history = (self, len(self.outputs))
+            tensor.name = name
+            self.outputs.append(tensor)
+        return outputs
+
+
+class InputNode(Node):
+    """Where arrays enter."""
+
+    def __init__(self, layer: Any):
+        super().__init__((), {})
+        self.layer = layer
+        self.output = self._claim(KerasTensor(layer.batch_shape, layer.input_dtype), layer.name)
+
+
+class LayerNode(Node):
+    """A call of a layer."""
+
+    def __init__(self, layer: Layer, args: Any, kwargs: Any):
+        super().__init__(args, kwargs)
+        self.layer = layer
+        self.structure = self._claim(layer.compute_output_spec(*args, **kwargs), layer.name)
+        layer._nodes.append(self)
+
+    def run(self, args: Any, kwargs: Any) -> Any:
+        return self.layer(*args, **kwargs)
+
+
+class OperationNode(Node):
+    """A call of a function of nnfast.ops."""
+
+    def __init__(self, op: str, inputs: list[Any], attributes: dict[str, Any]):
+        super().__init__(tuple(inputs), {})
+        self.op = op
+        self.attributes = attributes
+        self._claim(_OperationLayer(op, attributes).compute_output_spec(*inputs), op)
+
+    def run(self, args: Any, kwargs: Any) -> Any:
+        return ops.apply(self.op, args, **self.attributes)
+
+
+class _OperationLayer(Layer):
+    """Infers the shapes of one operation as a layer does."""
+
+    def __init__(self, op: str, attributes: dict[str, Any]):
+        super().__init__(name=op)
+        self.op = op
+        self.attributes = attributes
+        self.built = True
+
+    def call(self, *inputs: Any) -> Any:
+        outputs = ops.apply(self.op, inputs, **self.attributes)
+        return list(outputs) if isinstance(outputs, tuple) else outputs
+
+
+def nodes_between(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> list[Node]:
+    """Return the nodes that compute `outputs` from `inputs`, each after those it needs.
+
+    Raises
+    ------
+    ValueError
+        If an output depends on an input that is not listed.
+    """
+    known = {id(tensor) for tensor in inputs}
+    order: list[Node] = []
+    done: set[int] = set()
+    pending: list[tuple[KerasTensor, bool]] = [(tensor, False) for tensor in reversed(outputs)]
+    while pending:
+        tensor, inputs_done = pending.pop()
+        if id(tensor) in known:
+            continue
+        node = tensor.history[0] if tensor.history else None
+        if node is None or isinstance(node, InputNode):
+            raise ValueError(
+                f"Model: expected outputs that follow from the inputs given; received one that needs the further input "
+                f"{tensor.name!r} of shape {tensor.shape}; add it to inputs"
+            )
+        if id(node) in done:
+            continue
+        if inputs_done:
+            done.add(id(node))
+            order.append(node)
+        else:
+            pending.append((tensor, True))
+            pending.extend((needed, False) for needed in reversed(node.inputs))
+    return order
+
+
+@layer_registry.add()
+class Functional(Model):
+    """A model from symbolic inputs to symbolic outputs. Use ``Model(inputs, outputs)``.
+
+    Parameters
+    ----------
+    inputs, outputs : KerasTensor, or list, tuple or dict of them
+        Where the model begins and ends.
+    name : str, optional
+        Its name.
+    """
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
+        super().__init__(name=name, **kwargs)
+        for leaf in [*flatten(inputs), *flatten(outputs)]:
+            if not isinstance(leaf, KerasTensor):
+                raise ValueError(
+                    f"Model: expected inputs and outputs made by Input and by layers called on it; received {leaf!r}"
+                )
+        self._inputs_structure = inputs
+        self._outputs_structure = outputs
+        self.inputs: list[KerasTensor] = flatten(inputs)
+        self.outputs: list[KerasTensor] = flatten(outputs)
+        self._order = nodes_between(self.inputs, self.outputs)
+        layers: list[Layer] = [
+            leaf.history[0].layer for leaf in self.inputs if leaf.history and isinstance(leaf.history[0], InputNode)
+        ]
+        for node in self._order:
+            if isinstance(node, LayerNode) and not any(node.layer is layer for layer in layers):
+                layers.append(node.layer)
+        self._layers = layers
+        self.built = True
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, in the order in which they run."""
+        return self._layers
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs, in order."""
+        return [str(tensor.name) for tensor in self.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that make the outputs, in order."""
+        return [str(tensor.name) for tensor in self.outputs]
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input or inputs."""
+        return self._inputs_structure
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output or outputs."""
+        return self._outputs_structure
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of the input or inputs."""
+        return map_structure(lambda tensor: tensor.shape, self._inputs_structure)
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of the output or outputs."""
+        return map_structure(lambda tensor: tensor.shape, self._outputs_structure)
+
+    def call(self, inputs: Any) -> Any:
+        given = self._arranged(inputs)
+        values: dict[int, Any] = {}
+        for tensor, value in zip(self.inputs, given, strict=True):
+            _check_input(self.name, tensor, value)
+            values[id(tensor)] = value
+
+        def value_of(leaf: Any) -> Any:
+            return values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf
+
+        for node in self._order:
+            outputs = node.run(map_structure(value_of, node.args), map_structure(value_of, node.kwargs))
+            for tensor, value in zip(node.outputs, flatten(outputs), strict=True):
+                values[id(tensor)] = value
+        return map_structure(value_of, self._outputs_structure)
+
+    def _arranged(self, inputs: Any) -> list[Any]:
+        """The given inputs in the order of self.inputs; a dictionary goes by names."""
+        if isinstance(inputs, dict) and not isinstance(self._inputs_structure, dict):
+            missing = [name for name in self.input_names if name not in inputs]
+            if missing:
+                raise ValueError(f"Model {self.name!r}: expected inputs {self.input_names}; missing {missing}")
+            return [inputs[name] for name in self.input_names]
+        given = flatten(inputs)
+        if len(given) != len(self.inputs):
+            raise ValueError(
+                f"Model {self.name!r}: expected {len(self.inputs)} inputs ({', '.join(self.input_names)}); "
+                f"received {len(given)}"
+            )
+        return given
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return Layer.compute_output_spec(self, *args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        from ..layers.layer import serialize
+
+        # A layer's calls within this model are numbered in the order in which they run.
+        positions: dict[int, tuple[int, int]] = {}
+        nodes: list[dict[str, Any]] = []
+        for tensor in self.inputs:
+            positions[id(tensor)] = (len(nodes), 0)
+            nodes.append({"input": self._layers.index(tensor.history[0].layer)})
+
+        def encode(leaf: Any) -> Any:
+            return {"tensor": list(positions[id(leaf)])} if isinstance(leaf, KerasTensor) else leaf
+
+        for node in self._order:
+            for i, tensor in enumerate(node.outputs):
+                positions[id(tensor)] = (len(nodes), i)
+            what: dict[str, Any]
+            if isinstance(node, LayerNode):
+                what = {"layer": next(i for i, layer in enumerate(self._layers) if layer is node.layer)}
+            elif isinstance(node, OperationNode):
+                what = {"op": node.op, "attributes": node.attributes}
+            args = map_structure(encode, list(node.args))
+            nodes.append({**what, "args": args, "kwargs": map_structure(encode, node.kwargs)})
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "layers": [serialize(layer) for layer in self._layers],
+            "nodes": nodes,
+            "inputs": map_structure(encode, self._inputs_structure),
+            "outputs": map_structure(encode, self._outputs_structure),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Functional:
+        from ..layers.layer import deserialize
+
+        layers = [deserialize(item) for item in config["layers"]]
+        made: list[list[KerasTensor]] = []
+
+        def decode(item: Any) -> Any:
+            if isinstance(item, dict) and set(item) == {"tensor"}:
+                node, index = item["tensor"]
+                return made[node][index]
+            if isinstance(item, dict):
+                return {key: decode(value) for key, value in item.items()}
+            return [decode(value) for value in item] if isinstance(item, (list, tuple)) else item
+
+        for node in config["nodes"]:
+            if "input" in node:
+                made.append([layers[node["input"]].output])
+                continue
+            args, kwargs = decode(node["args"]), decode(node["kwargs"])
+            if "layer" in node:
+                outputs = layers[node["layer"]](*args, **kwargs)
+            else:
+                outputs = ops.apply(node["op"], args, **node["attributes"])
+            made.append(flatten(outputs))
+        model = cls(decode(config["inputs"]), decode(config["outputs"]), name=config["name"])
+        if not config.get("trainable", True):
+            model.trainable = False
+        return model
+
+
+def _check_input(name: str, expected: KerasTensor, value: Any) -> None:
+    shape = tuple(value.shape)
+    fits = len(shape) == len(expected.shape) and all(
+        want is None or have is None or want == have for want, have in zip(expected.shape, shape, strict=True)
+    )
+    if fits:
+        return
+    hint = ""
+    if len(shape) == len(expected.shape) - 1:
+        if expected.shape[-1] == 1:
+            hint = "; add a channel axis, e.g. x[..., None]"
+        elif expected.shape[1:] == shape:
+            hint = "; add a batch axis, e.g. x[None]"
+    raise ValueError(
+        f"Model {name!r}, input {expected.name!r}: expected shape {_show(expected.shape)}; "
+        f"received {_show(shape)}{hint}"
+    )
+
+
+def _show(shape: tuple[Any, ...]) -> str:
+    return (
+        "("
+        + ", ".join("batch" if size is None else str(size) for size in shape)
+        + ("," if len(shape) == 1 else "")
+        + ")"
+    )
+
+
+__all__ = ["Functional", "InputNode", "LayerNode", "Node", "OperationNode"]

@@ -1,0 +1,419 @@
+"""Models: layers that can be trained, evaluated, used and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import random
+from ..layers.layer import Layer
+from ..tensor import Trace, flatten, map_structure, tracing
+from ..training import data, loop
+from ..training.compiled import Compiled
+from ..training.programs import Program, Programs
+from .summary import summary
+
+
+class Model(Layer):
+    """A layer with the means to train it.
+
+    ``Model(inputs, outputs)`` makes a functional model from symbolic tensors. A subclass defines ``call`` instead.
+
+    Parameters
+    ----------
+    inputs, outputs : KerasTensor, or list, tuple or dict of them
+        Where a functional model begins and ends.
+    name : str, optional
+        The model's name.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        from .functional import Functional
+
+        functional = cls is Model and (len(args) >= 2 or "outputs" in kwargs)
+        model = super().__new__(Functional if functional else cls, *args, **kwargs)
+        for name in ("_compiled", "_programs", "history"):
+            object.__setattr__(model, name, None)
+        object.__setattr__(model, "stop_training", False)
+        return model
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers right below the model."""
+        return list(self._sublayers)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return the layer of this name, or at this position.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or neither or both are given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(f"get_layer: expected a name or an index; received name={name!r}, index={index!r}")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"get_layer: expected an index below {len(layers)}; received {index}")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"get_layer: no layer is named {name!r}; there are: {', '.join(l.name for l in layers)}")
+
+    # --- training -----------------------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+    ) -> None:
+        """Say how the model is to be trained.
+
+        Parameters
+        ----------
+        optimizer : Optimizer or str, default "rmsprop"
+            What changes the weights.
+        loss : Loss, callable, str, or list or dict of them by output
+            What is minimized.
+        loss_weights : float, or list or dict by output, optional
+            Factors of the outputs' losses.
+        metrics, weighted_metrics : list, or list or dict of lists by output, optional
+            What is reported; the weighted ones take sample weights into account.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown.
+        """
+        self._compiled = Compiled(optimizer, loss, loss_weights, metrics, weighted_metrics)
+        self._programs = Programs(self)
+        self.seed = random.next_seed()
+
+    @property
+    def compiled(self) -> Compiled:
+        """The settings of `compile`."""
+        if self._compiled is None:
+            raise RuntimeError(
+                f"Model {self.name!r} must be compiled before it is trained or evaluated: "
+                "call model.compile(optimizer=…, loss=…)"
+            )
+        return self._compiled
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer of `compile`."""
+        return None if self._compiled is None else self._compiled.optimizer
+
+    @property
+    def loss(self) -> Any:
+        """The loss given to `compile`."""
+        return None if self._compiled is None else self._compiled.given["loss"]
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics, that of the loss first."""
+        return [] if self._compiled is None else self._compiled.all_metrics()
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of the figures that `evaluate` returns."""
+        return list(self.compiled.logs(self.output_names_or_default(None)))
+
+    @property
+    def programs(self) -> Programs:
+        """The planned steps."""
+        if self._programs is None:
+            self._programs = Programs(self)
+        return self._programs
+
+    def output_names_or_default(self, count: int | None) -> list[str]:
+        """Return the outputs' names; a subclassed model's are numbered."""
+        names = getattr(self, "output_names", None)
+        if names is not None:
+            return names
+        if count is not None:
+            object.__setattr__(self, "_num_outputs", count)
+        count = getattr(self, "_num_outputs", 1)
+        return ["output"] if count == 1 else [f"output_{i + 1}" for i in range(count)]
+
+    def ensure_built(self, x: Sequence[np.ndarray], structure: Any) -> None:
+        """Create the weights, from arrays like those the model will be called on."""
+        if self.built and (hasattr(self, "output_names") or hasattr(self, "_num_outputs")):
+            return
+        if not self.built and hasattr(self, "_list"):
+            self.build(map_structure(lambda i: x[i].shape, structure))
+        trace = Trace()
+        with tracing(trace):
+            inputs = [trace.input((1, *a.shape[1:]), str(a.dtype)) for a in x]
+            outputs = self(map_structure(lambda i: inputs[i], structure))
+        self.output_names_or_default(len(flatten(outputs)))
+        object.__setattr__(self, "_output_shapes", [leaf.shape for leaf in flatten(outputs)])
+
+    def check_targets(self, x: Sequence[np.ndarray], structure: Any, y: list[np.ndarray]) -> None:
+        """Have each loss look at its targets."""
+        shapes = getattr(self, "_output_shapes", None)
+        if shapes is None:
+            shapes = [tensor.shape for tensor in self.outputs]  # type: ignore[attr-defined]
+        self.compiled.match(self.output_names_or_default(None), [a.shape for a in y], shapes)
+        for loss, target, shape in zip(self.compiled.losses, y, shapes, strict=True):
+            if loss is not None and hasattr(loss, "check_target"):
+                loss.check_target(target, shape)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """Train.
+
+        Parameters
+        ----------
+        x : array, list or dict of arrays, DataFrame, or iterable of batches
+            Inputs, ``(rows, …)``; or something that yields ``(x, y)`` or ``(x, y, sample_weight)``.
+        y : array, or list or dict of arrays
+            Targets.
+        batch_size : int, default 32
+            Rows of each step.
+        epochs : int, default 1
+            The number of the last epoch: with `initial_epoch` 0, how often all rows are gone through.
+        verbose : {"auto", 0, 1, 2}, default "auto"
+            A bar on a terminal or in a notebook, else a line an epoch; 0 shows nothing.
+        callbacks : list of Callback, optional
+            Called as the training goes on.
+        validation_split : float, default 0.0
+            The share of the rows, from the end, held out to evaluate after each epoch.
+        validation_data : tuple, optional
+            ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate after each epoch.
+        shuffle : bool, default True
+            Whether each epoch goes through the rows in a new random order.
+        class_weight : dict or "balanced", optional
+            A weight for each class; "balanced" gives all classes the same sum of weights.
+        sample_weight : array, optional
+            A weight for each row.
+        initial_epoch : int, default 0
+            The first epoch's number.
+        steps_per_epoch, validation_steps : int, optional
+            Fewer steps than there are.
+        validation_batch_size : int, optional
+            By default `batch_size`.
+        validation_freq : int or collection of int, default 1
+            After which epochs to evaluate.
+
+        Returns
+        -------
+        History
+            Losses and metrics by epoch.
+
+        Raises
+        ------
+        RuntimeError
+            If the model has not been compiled.
+        ValueError
+            If the data do not fit the model.
+        """
+        self.compiled  # noqa: B018  raises where there is none
+        return loop.fit(
+            self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
+            class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
+            validation_freq,
+        )  # fmt: skip
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Return the loss and the metrics on data.
+
+        Parameters
+        ----------
+        x, y, batch_size, verbose, sample_weight, callbacks
+            As in :meth:`fit`.
+        steps : int, optional
+            Fewer batches than there are.
+        return_dict : bool, default False
+            Return figures by name in place of a list.
+
+        Returns
+        -------
+        float, list of float, or dict
+            The loss; with metrics, a list with the loss first.
+        """
+        self.compiled  # noqa: B018
+        if y is None and not data.is_generator(x):
+            raise ValueError("evaluate: expected targets y; received None")
+        logs = loop.evaluate(self, x, y, batch_size, verbose, sample_weight, steps, callbacks)
+        if return_dict:
+            return logs
+        return next(iter(logs.values())) if len(logs) == 1 else list(logs.values())
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Return the outputs for inputs.
+
+        A row's outputs have the same bits whichever batch it is in.
+
+        Parameters
+        ----------
+        x, batch_size, verbose, callbacks
+            As in :meth:`fit`.
+        steps : int, optional
+            Fewer batches than there are.
+
+        Returns
+        -------
+        numpy.ndarray, or list, tuple or dict of them
+            float32, ``(rows, …)``.
+        """
+        return loop.predict(self, x, batch_size, verbose, steps, callbacks)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for one batch, with as little around it as possible."""
+        if type(x) is np.ndarray and x.dtype == np.float32:
+            program = self.programs.get("predict", (x,), 0) if x.ndim else None
+            if program is not None and program.output_structure == 0:
+                return program.core.run((x,))[0]
+        inputs, structure = data.as_inputs(x)
+        program = self.programs.get("predict", inputs, structure)
+        results = iter(program.core.run(inputs))
+        return map_structure(lambda _: next(results), program.output_structure)
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Take one step on one batch; return its loss and metrics, before the step.
+
+        Parameters
+        ----------
+        x, y, sample_weight, class_weight
+            As in :meth:`fit`.
+        return_dict : bool, default False
+            Return figures by name in place of a list.
+        """
+        return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Return loss and metrics on one batch; see :meth:`train_on_batch`."""
+        return self._on_batch("test", x, y, sample_weight, None, return_dict)
+
+    def _on_batch(self, purpose: str, x: Any, y: Any, weight: Any, class_weight: Any, return_dict: bool) -> Any:
+        compiled = self.compiled
+        if y is None:
+            raise ValueError(f"{purpose}_on_batch: expected targets y; received None")
+        source = loop.make_source(self, x, y, weight, class_weight, loop.rows_of_batch(x))
+        program = self.programs.get(purpose, source.x, source.structure, source.y, source.weights)
+        compiled.reset()
+        loop.train_steps(self, program, source.arrays, None, 0, 1)
+        logs = compiled.logs(self.output_names_or_default(None))
+        if return_dict:
+            return logs
+        return next(iter(logs.values())) if len(logs) == 1 else list(logs.values())
+
+    def reset_metrics(self) -> None:
+        """Reset every metric."""
+        if self._compiled is not None:
+            self._compiled.reset()
+
+    # --- looking inside -----------------------------------------------------------------------------------------
+
+    def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, np.ndarray]:
+        """Return the gradient of the loss by each trainable weight, by the weight's path.
+
+        The weights are not changed. Layers behave as in training.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            One batch, as in :meth:`fit`.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            ``{"dense/kernel": …}``, each of its weight's shape.
+        """
+        self.compiled  # noqa: B018
+        source = loop.make_source(self, x, y, sample_weight, None, loop.rows_of_batch(x))
+        program = self.programs.get("gradients", source.x, source.structure, source.y, source.weights)
+        program.core.run(source.arrays, self.seed, self.compiled.optimizer.steps)
+        return {weight.path: program.block.gradient(i) for i, weight in enumerate(self.trainable_weights)}
+
+    def plan(self, x: Any, y: Any = None, profile: bool = False) -> str:
+        """Return the planned step as text: operations, fusions, buffers and bytes.
+
+        Parameters
+        ----------
+        x : array, or list or dict of arrays
+            One batch.
+        y : array, or list or dict of arrays, optional
+            Its targets: the plan is then that of a training step, else that of `predict`.
+        profile : bool, default False
+            Add the time of each step, measured on this batch.
+        """
+        if y is None:
+            inputs, structure = data.as_inputs(x)
+            program, arrays = self.programs.get("predict", inputs, structure), inputs
+        else:
+            source = loop.make_source(self, x, y, None, None, loop.rows_of_batch(x))
+            program = self.programs.get("train", source.x, source.structure, source.y, source.weights)
+            arrays = source.arrays
+        return program.core.profile(arrays) if profile else program.core.describe()
+
+    def summary(self, line_length: int = 88, print_fn: Any = None) -> None:
+        """Print the layers, their output shapes and their numbers of weights."""
+        (print_fn or print)(summary(self, line_length))
+
+    # --- files --------------------------------------------------------------------------------------------------
+
+    def save(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write architecture, weights and training state to one safetensors file; see :func:`nnfast.load_model`."""
+        from ..saving import save_model
+
+        save_model(self, filepath, overwrite)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the weights to a safetensors file."""
+        from ..saving import save_weights
+
+        save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any) -> None:
+        """Read the weights that :meth:`save_weights` or :meth:`save` wrote."""
+        from ..saving import load_weights
+
+        load_weights(self, filepath)
+
+
+__all__ = ["Model", "Program"]

@@ -1,0 +1,249 @@
+"""Models in files: one safetensors file, whose metadata hold the configuration as JSON. Files hold no code.
+
+Metadata ``nnfast``: ``{"format": 1, "version", "model": {"class_name", "config"}, "compile", "training"}``.
+Tensors: ``weights/0000/path`` in the order of `Model.weights`, ``optimizer/slot/0000`` by the weight's number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import _core, losses, metrics, optimizers, registry
+from .layers.layer import layer_registry
+
+FORMAT = 1
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
+    """Write a model; see `Model.save`.
+
+    Raises
+    ------
+    ValueError
+        If the model has no weights yet, or something of it has no configuration.
+    FileExistsError
+        If the file is there and `overwrite` is False.
+    """
+    _require_weights(model)
+    compiled = model._compiled
+    content: dict[str, Any] = {"model": layer_registry.serialize(model)}
+    tensors = _weight_tensors(model)
+    if compiled is not None:
+        content["compile"] = {
+            "optimizer": optimizers.serialize(compiled.optimizer),
+            "loss": _described(compiled.given["loss"], losses),
+            "loss_weights": compiled.given["loss_weights"],
+            "metrics": _described(compiled.given["metrics"], metrics),
+            "weighted_metrics": _described(compiled.given["weighted_metrics"], metrics),
+        }
+        content["training"] = {"steps": compiled.optimizer.steps, "seed": model.seed}
+        tensors.update(_slot_tensors(model))
+    _write(filepath, tensors, content, overwrite)
+
+
+def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
+    """Read a model that `Model.save` wrote.
+
+    Parameters
+    ----------
+    filepath : path
+        The file.
+    custom_objects : dict, optional
+        Classes and functions of your own that the model uses, by name.
+    compile : bool, default True
+        Whether to restore optimizer, loss, metrics and the state of training too.
+
+    Returns
+    -------
+    Model
+        The model, with the weights and the state it was saved with.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged, not a model of nnfast, or of a newer format; or a name in it is unknown.
+    """
+    content, tensors = _read(filepath)
+    if "model" not in content:
+        raise ValueError(f"{filepath}: expected a model; the file holds weights only; use model.load_weights")
+    with _known(custom_objects):
+        model = layer_registry.deserialize(content["model"])
+        settings = content.get("compile") if compile else None
+        if settings is not None:
+            model.compile(
+                optimizer=optimizers.deserialize(settings["optimizer"]),
+                loss=_revived(settings["loss"], losses),
+                loss_weights=settings["loss_weights"],
+                metrics=_revived(settings["metrics"], metrics),
+                weighted_metrics=_revived(settings["weighted_metrics"], metrics),
+            )
+    _set_weights(model, tensors, filepath)
+    if settings is not None:
+        training = content["training"]
+        model.seed = training["seed"]
+        model.optimizer.steps = training["steps"]
+        model.programs.saved_slots = {
+            (name, int(number)): value
+            for (_, name, number), value in (
+                (key.split("/"), value) for key, value in tensors.items() if key.startswith("optimizer/")
+            )
+        }
+    return model
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+    """Write a model's weights; see `Model.save_weights`."""
+    _require_weights(model)
+    _write(filepath, _weight_tensors(model), {}, overwrite)
+
+
+def load_weights(model: Any, filepath: Any) -> None:
+    """Read weights into a model; see `Model.load_weights`.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or its weights are not those of the model.
+    """
+    _require_weights(model)
+    _, tensors = _read(filepath)
+    _set_weights(model, tensors, filepath)
+
+
+def _require_weights(model: Any) -> None:
+    if not model.built:
+        raise ValueError(
+            f"Model {model.name!r} has no weights yet; start it with Input(shape), or call it on data once"
+        )
+
+
+def _weight_tensors(model: Any) -> dict[str, np.ndarray]:
+    return {f"weights/{i:04d}/{weight.path}": weight.numpy() for i, weight in enumerate(model.weights)}
+
+
+def _slot_tensors(model: Any) -> dict[str, np.ndarray]:
+    pending = model.programs.saved_slots  # of a model that was loaded and has not been trained since
+    if pending:
+        return {f"optimizer/{slot}/{number:04d}": value for (slot, number), value in pending.items()}
+    numbers = {id(weight): i for i, weight in enumerate(model.weights)}
+    return {
+        f"optimizer/{slot}/{numbers[weight]:04d}": value for (slot, weight), value in model.programs.slots().items()
+    }
+
+
+def _set_weights(model: Any, tensors: dict[str, np.ndarray], filepath: Any) -> None:
+    saved = {key: value for key, value in tensors.items() if key.startswith("weights/")}
+    values = [saved[key] for key in sorted(saved)]
+    weights = model.weights
+    if len(values) != len(weights):
+        raise ValueError(f"{filepath}: expected {len(weights)} weights, as the model has; received {len(values)}")
+    for key, value, weight in zip(sorted(saved), values, weights, strict=True):
+        if value.shape != weight.shape:
+            raise ValueError(
+                f"{filepath}: expected {weight.path} of shape {weight.shape}; received {key} of {value.shape}"
+            )
+    for value, weight in zip(values, weights, strict=True):
+        weight.assign(value)
+
+
+def _described(given: Any, module: Any) -> Any:
+    if isinstance(given, dict):
+        return {"by_name": {name: _described(item, module) for name, item in given.items()}}
+    if isinstance(given, (list, tuple)):
+        return [_described(item, module) for item in given]
+    return module.serialize(given)
+
+
+def _revived(described: Any, module: Any) -> Any:
+    if isinstance(described, dict) and set(described) == {"by_name"}:
+        return {name: _revived(item, module) for name, item in described["by_name"].items()}
+    if isinstance(described, list):
+        return [_revived(item, module) for item in described]
+    return module.deserialize(described) if isinstance(described, dict) else described
+
+
+@contextmanager
+def _known(custom_objects: Mapping[str, Any] | None) -> Any:
+    """Make classes and functions known by name for a while."""
+    before = dict(registry.custom_objects)
+    registry.custom_objects.update(custom_objects or {})
+    try:
+        yield
+    finally:
+        registry.custom_objects.clear()
+        registry.custom_objects.update(before)
+
+
+def _write(filepath: Any, tensors: dict[str, np.ndarray], content: dict[str, Any], overwrite: bool) -> None:
+    from safetensors.numpy import save
+
+    path = Path(filepath)
+    if not overwrite and path.exists():
+        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
+    try:
+        text = json.dumps({"format": FORMAT, "version": _core.version, **content}, default=_plain)
+    except TypeError as error:
+        raise ValueError(f"the model's configuration cannot be written as JSON: {error}") from error
+    data = save({key: np.ascontiguousarray(value) for key, value in tensors.items()}, {"nnfast": text})
+    # A reader finds the old file or the new one, whole, even after a power cut.
+    handle, temporary = tempfile.mkstemp(dir=path.parent or Path(), prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{value!r} of type {type(value).__name__} is no plain value; define get_config for what uses it")
+
+
+def _read(filepath: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(filepath)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with safe_open(str(path), framework="np") as file:
+            text = (file.metadata() or {}).get("nnfast")
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dictionary
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path}: expected a safetensors file; it is damaged, cut short or of another kind ({error})"
+        ) from error
+    if text is None:
+        raise ValueError(f"{path}: expected a file written by nnfast; received a safetensors file of another program")
+    try:
+        content = json.loads(text)
+        number = content["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: its metadata are damaged ({error})") from error
+    if not isinstance(number, int) or number > FORMAT:
+        raise ValueError(f"{path}: expected format {FORMAT} or older; received {number}; install a newer nnfast")
+    return content, tensors

@@ -1,0 +1,159 @@
+"""What `compile` settles: optimizer, losses and metrics, each beside the output it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import losses, metrics, optimizers
+from ..losses import Loss, LossFunctionWrapper
+from ..metrics import Mean, MeanMetricWrapper, Metric
+
+ACCURACIES = {
+    "accuracy": ("BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy"),
+    "acc": ("BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy"),
+    "crossentropy": ("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"),
+    "ce": ("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"),
+}
+
+
+class Compiled:
+    """The settings of `compile`, matched to a model's outputs once these are known.
+
+    Parameters
+    ----------
+    optimizer, loss, loss_weights, metrics, weighted_metrics
+        Those of `Model.compile`.
+    """
+
+    def __init__(self, optimizer: Any, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any):
+        self.optimizer = optimizers.get(optimizer)
+        if isinstance(self.optimizer, str) or self.optimizer is None:
+            raise ValueError(f"compile: expected an optimizer; received {optimizer!r}")
+        self.given = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
+        if isinstance(loss, str):
+            losses.get(loss)  # an unknown name is told at once
+        self.loss_tracker = Mean(name="loss")
+        self.matched = False
+        self.losses: list[Loss | None] = []
+        self.loss_weights: list[float] = []
+        self.output_trackers: list[Mean | None] = []
+        self.metrics: list[list[Metric]] = []
+        self.weighted: list[list[Metric]] = []
+
+    def match(self, output_names: Sequence[str], y_shapes: Sequence[Any], pred_shapes: Sequence[Any]) -> None:
+        """Give each output its loss and metrics.
+
+        Raises
+        ------
+        ValueError
+            If the lists or dictionaries given to compile do not fit the outputs.
+        """
+        if self.matched:
+            return
+        count = len(output_names)
+        self.losses = [_as_loss(item) for item in _per_output("loss", self.given["loss"], output_names, shared=True)]
+        weights = _per_output("loss_weights", self.given["loss_weights"], output_names, shared=False)
+        self.loss_weights = [1.0 if weight is None else float(weight) for weight in weights]
+        self.output_trackers = [
+            Mean(name=f"{name}_loss") if count > 1 and loss is not None else None
+            for name, loss in zip(output_names, self.losses, strict=True)
+        ]
+        shapes = list(zip(y_shapes, pred_shapes, strict=True))
+        for target, key in ((self.metrics, "metrics"), (self.weighted, "weighted_metrics")):
+            target.clear()
+            lists = _metric_lists(key, self.given[key], output_names)
+            for items, (y_shape, pred_shape) in zip(lists, shapes, strict=True):
+                target.append([_as_metric(item, y_shape, pred_shape) for item in items])
+        self.matched = True
+
+    def all_metrics(self) -> list[Metric]:
+        """Return every metric, the trackers of the losses first."""
+        return [
+            self.loss_tracker,
+            *(tracker for tracker in self.output_trackers if tracker is not None),
+            *(metric for items in self.metrics for metric in items),
+            *(metric for items in self.weighted for metric in items),
+        ]
+
+    def reset(self) -> None:
+        """Reset every metric."""
+        for metric in self.all_metrics():
+            metric.reset_state()
+
+    def logs(self, output_names: Sequence[str]) -> dict[str, Any]:
+        """Return the figures by name."""
+        found: dict[str, Any] = {"loss": float(self.loss_tracker.result())}
+        for tracker in self.output_trackers:
+            if tracker is not None:
+                found[tracker.name] = float(tracker.result())
+        for groups in (self.metrics, self.weighted):
+            for name, items in zip(output_names, groups, strict=False):
+                for metric in items:
+                    value = metric.result()
+                    key = metric.name if len(output_names) == 1 else f"{name}_{metric.name}"
+                    values = value if isinstance(value, dict) else {key: value}
+                    found.update({k: float(v) if getattr(v, "ndim", 0) == 0 else v for k, v in values.items()})
+        return found
+
+
+def _per_output(what: str, given: Any, names: Sequence[str], shared: bool) -> list[Any]:
+    if isinstance(given, dict):
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise ValueError(f"{what}: expected the outputs' names {list(names)}; received {unknown}")
+        return [given.get(name) for name in names]
+    if isinstance(given, (list, tuple)):
+        if len(given) != len(names):
+            raise ValueError(f"{what}: expected {len(names)} entries, one for each output; received {len(given)}")
+        return list(given)
+    if given is not None and not shared and len(names) > 1:
+        raise ValueError(f"{what}: expected a list or dictionary with an entry for each output; received {given!r}")
+    return [given] * len(names)
+
+
+def _metric_lists(what: str, given: Any, names: Sequence[str]) -> list[list[Any]]:
+    if given is None:
+        return [[] for _ in names]
+    if isinstance(given, dict):
+        return [_listed(item) for item in _per_output(what, given, names, shared=True)]
+    if not isinstance(given, (list, tuple)):
+        raise ValueError(f"{what}: expected a list, or a dictionary by the outputs' names; received {given!r}")
+    nested = [isinstance(item, (list, tuple)) for item in given]
+    if len(names) == 1 and not any(nested):
+        return [list(given)]
+    if len(given) == len(names):
+        return [_listed(item) for item in given]
+    if not any(nested):
+        return [list(given) for _ in names]
+    raise ValueError(f"{what}: expected {len(names)} lists, one for each output; received {len(given)}")
+
+
+def _listed(item: Any) -> list[Any]:
+    return [] if item is None else list(item) if isinstance(item, (list, tuple)) else [item]
+
+
+def _as_loss(item: Any) -> Loss | None:
+    found = losses.get(item)
+    return found if found is None or isinstance(found, Loss) else LossFunctionWrapper(found)
+
+
+def _as_metric(item: Any, y_shape: Any, pred_shape: Any) -> Metric:
+    if isinstance(item, str) and item in ACCURACIES:
+        binary, categorical, sparse = ACCURACIES[item]
+        if pred_shape[-1] == 1:
+            kind = binary
+        elif len(y_shape) < len(pred_shape) or (y_shape[-1] == 1 and pred_shape[-1] > 1):
+            kind = sparse
+        else:
+            kind = categorical
+        return metrics.registry.find(kind)(name=item)
+    found = metrics.get(item)
+    if isinstance(found, Loss):
+        return MeanMetricWrapper(found.call, name=found.name)
+    return found if isinstance(found, Metric) else MeanMetricWrapper(found)

@@ -1,0 +1,340 @@
+"""The loops behind fit, evaluate and predict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import callbacks as callback_module
+from ..tensor import flatten, map_structure
+from . import data
+
+# Python looks at a run of steps about this often, where a progress bar or a callback wants to.
+_SECONDS_BETWEEN_LOOKS = 0.1
+
+
+class Source:
+    """Arrays to train or evaluate on, cut into batches.
+
+    Parameters
+    ----------
+    x, structure
+        The arrays of the model's inputs, and how its call arranges them.
+    y, weights : list of numpy.ndarray
+        Targets and sample weights.
+    batch_size : int
+        Rows of a batch; the last may have fewer.
+    """
+
+    def __init__(
+        self, x: list[np.ndarray], structure: Any, y: list[np.ndarray], weights: list[np.ndarray], batch_size: int
+    ):
+        self.x, self.structure, self.y, self.weights = x, structure, y, weights
+        self.rows = len(x[0])
+        self.batch_size = batch_size
+        self.full, self.rest = divmod(self.rows, batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self.full + (self.rest > 0)
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """Everything a program reads."""
+        return [*self.x, *self.y, *self.weights]
+
+    def stretches(self, steps: int) -> Iterator[tuple[int, int, int]]:
+        """Yield (first step, number of steps, rows of each) for the steps of one size."""
+        full = min(self.full, steps)
+        if full:
+            yield 0, full, self.batch_size
+        if steps > full:
+            yield full, 1, self.rest
+
+
+def make_source(model: Any, x: Any, y: Any, sample_weight: Any, class_weight: Any, batch_size: Any) -> Source:
+    """Check what the user passed and turn it into a :class:`Source`.
+
+    Raises
+    ------
+    ValueError
+        If something is missing, empty, of the wrong shape or not a number.
+    """
+    batch_size = 32 if batch_size is None else batch_size
+    if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise ValueError(f"batch_size: expected a positive integer; received {batch_size!r}")
+    inputs, structure = data.as_inputs(x)
+    rows = len(inputs[0])
+    if rows == 0:
+        raise ValueError(f"x: expected at least one row; received an empty array of shape {inputs[0].shape}")
+    model.ensure_built(inputs, structure)
+    targets: list[np.ndarray] = []
+    weights: list[np.ndarray] = []
+    if y is not None:
+        targets = data.as_targets(y, model.output_names_or_default(None))
+        data.check_rows("y", targets, rows)
+        found = data.sample_weights(sample_weight, class_weight, targets, len(targets))
+        weights = found or []
+        model.check_targets(inputs, structure, targets)
+    return Source(inputs, structure, targets, weights, int(batch_size))
+
+
+def run_epoch(model: Any, source: Source, purpose: str, calls: Any, shuffle: bool, steps: int) -> None:
+    """Run the steps of one epoch; metrics are left in the model."""
+    mode = "train" if purpose == "train" else "test"
+    wish = calls.wants_batches(mode)
+    order = None
+    if shuffle:
+        # A function of the model's seed and the steps taken: training that is resumed goes on as it would have.
+        generator = np.random.Generator(np.random.Philox(key=[model.seed, model.optimizer.steps]))
+        order = generator.permutation(source.rows)
+    begin = getattr(calls, f"on_{mode}_batch_begin")
+    end = getattr(calls, f"on_{mode}_batch_end")
+    looked = time.perf_counter()
+    pace = 1  # steps between two looks
+    for first, count, size in source.stretches(steps):
+        program = model.programs.get(purpose, source.x, source.structure, source.y, source.weights, batch_size=size)
+        done = 0
+        while done < count:
+            step = first + done
+            now = 1 if wish == "every" else count - done if wish == "never" else min(pace, count - done)
+            if wish == "every":
+                begin(step)
+            row = step * source.batch_size
+            rows = None if order is None else order[row : row + now * size]
+            train_steps(model, program, source.arrays, rows, row, now)
+            done += now
+            if wish == "every":
+                end(step, model.compiled.logs(model.output_names_or_default(None)))
+            elif wish == "sometimes":
+                elapsed = time.perf_counter() - looked
+                looked += elapsed
+                end(step + now - 1, model.compiled.logs(model.output_names_or_default(None)))
+                pace = max(1, int(pace * min(4.0, _SECONDS_BETWEEN_LOOKS / max(elapsed, 1e-6))))
+            if model.stop_training and wish != "never":
+                return
+
+
+def train_steps(
+    model: Any, program: Any, arrays: list[np.ndarray], rows: np.ndarray | None, first_row: int, steps: int
+) -> None:
+    """Run a program on so many batches and give the metrics what it sums."""
+    optimizer = model.compiled.optimizer
+    if program.state is None:
+        rates = np.zeros(steps)
+    else:
+        rates = optimizer.learning_rates(steps)
+        program.state.steps_taken = optimizer.steps
+    sums = program.core.train(arrays, rows, first_row, steps, rates, model.seed)
+    if program.state is not None:
+        optimizer.steps = program.state.steps_taken
+    program.add_sums(sums, steps)
+
+
+def fit(
+    model: Any, x: Any, y: Any, batch_size: Any, epochs: int, verbose: Any, callbacks: Any, validation_split: float,
+    validation_data: Any, shuffle: bool, class_weight: Any, sample_weight: Any, initial_epoch: int,
+    steps_per_epoch: int | None, validation_steps: int | None, validation_batch_size: int | None,
+    validation_freq: Any,
+) -> Any:  # fmt: skip
+    """Train; see `Model.fit`."""
+    for name, value, least in (("epochs", epochs, 0), ("initial_epoch", initial_epoch, 0)):
+        if not isinstance(value, (int, np.integer)) or value < least:
+            raise ValueError(f"{name}: expected an integer of at least {least}; received {value!r}")
+    generator = data.is_generator(x)
+    source: Source | None = None
+    if generator:
+        if y is not None or sample_weight is not None or validation_split:
+            raise ValueError(
+                "fit: expected y, sample_weight and validation data from the generator; received them beside it"
+            )
+        steps = steps_per_epoch if steps_per_epoch is not None else (len(x) if hasattr(x, "__len__") else None)
+    else:
+        if y is None:
+            raise ValueError("fit: expected targets y; received None")
+        if validation_split and validation_data is None:
+            x, y, sample_weight, validation_data = _split(x, y, sample_weight, validation_split)
+        source = make_source(model, x, y, sample_weight, class_weight, batch_size)
+        steps = min(source.steps, steps_per_epoch or source.steps)
+    validation: Source | None = None
+    if validation_data is not None and not data.is_generator(validation_data):
+        vx, vy, vw = data.unpack(validation_data)
+        validation = make_source(model, vx, vy, vw, None, validation_batch_size or batch_size)
+
+    calls = callback_module.CallbackList(
+        callbacks, add_history=True, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=epochs, steps=steps
+    )
+    model.stop_training = False
+    calls.on_train_begin()
+    logs: dict[str, Any] = {}
+    batches = iter(x) if generator and not _restarts(x) else None
+    for epoch in range(initial_epoch, epochs):
+        model.compiled.reset()
+        calls.on_epoch_begin(epoch)
+        if source is not None:
+            run_epoch(model, source, "train", calls, shuffle, steps)
+        else:
+            _run_generator(
+                model, _batches(x, epoch) if batches is None else batches, "train", calls, steps, class_weight
+            )
+        logs = model.compiled.logs(model.output_names_or_default(None))
+        if validation_data is not None and _is_due(epoch + 1, validation_freq):
+            found = _evaluate(model, validation, validation_data, calls, validation_steps)
+            logs.update({f"val_{name}": value for name, value in found.items()})
+        calls.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    if model.compiled.optimizer.use_ema and epochs > 0:
+        model.programs.average_weights()
+    calls.on_train_end(logs)
+    return model.history
+
+
+def evaluate(
+    model: Any, x: Any, y: Any, batch_size: Any, verbose: Any, sample_weight: Any, steps: int | None, callbacks: Any
+) -> dict[str, Any]:
+    """Evaluate; see `Model.evaluate`."""
+    source = None if data.is_generator(x) else make_source(model, x, y, sample_weight, None, batch_size)
+    total = source.steps if source is not None else steps or (len(x) if hasattr(x, "__len__") else None)
+    calls = callback_module.CallbackList(
+        callbacks, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1, steps=total
+    )
+    return _evaluate(model, source, x, calls, steps)
+
+
+def _evaluate(model: Any, source: Source | None, batches: Any, calls: Any, steps: int | None) -> dict[str, Any]:
+    model.compiled.reset()
+    calls.on_test_begin()
+    if source is not None:
+        run_epoch(model, source, "test", calls, False, min(source.steps, steps or source.steps))
+    else:
+        _run_generator(model, _batches(batches, 0), "test", calls, steps, None)
+    logs = model.compiled.logs(model.output_names_or_default(None))
+    calls.on_test_end(logs)
+    return logs
+
+
+def predict(model: Any, x: Any, batch_size: Any, verbose: Any, steps: int | None, callbacks: Any) -> Any:
+    """Compute outputs; see `Model.predict`."""
+    if data.is_generator(x):
+        parts = []
+        for i, batch in enumerate(_batches(x, 0)):
+            if steps is not None and i == steps:
+                break
+            parts.append(model.predict_on_batch(data.unpack(batch)[0]))
+        if not parts:
+            raise ValueError("predict: expected at least one batch; received none")
+        columns = [np.concatenate(leaves) for leaves in zip(*(flatten(part) for part in parts), strict=True)]
+        it = iter(columns)
+        return map_structure(lambda _: next(it), parts[0])
+    source = make_source(model, x, None, None, None, batch_size)
+    calls = callback_module.CallbackList(
+        callbacks, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1, steps=source.steps
+    )
+    wish = calls.wants_batches("predict")
+    calls.on_predict_begin()
+    results: list[np.ndarray] = []
+    structure: Any = None
+    looked = time.perf_counter()
+    for first, count, size in source.stretches(min(source.steps, steps or source.steps)):
+        program = model.programs.get("predict", source.x, source.structure, batch_size=size)
+        structure = program.output_structure
+        for step in range(first, first + count):
+            if wish == "every":
+                calls.on_predict_batch_begin(step)
+            row = step * source.batch_size
+            outputs = program.core.run([array[row : row + size] for array in source.x])
+            if not results:
+                results = [np.empty((source.rows, *output.shape[1:]), output.dtype) for output in outputs]
+            for result, output in zip(results, outputs, strict=True):
+                result[row : row + size] = output
+            if wish == "every":
+                calls.on_predict_batch_end(step, {"outputs": outputs})
+            elif wish == "sometimes" and time.perf_counter() - looked > _SECONDS_BETWEEN_LOOKS:
+                looked = time.perf_counter()
+                calls.on_predict_batch_end(step)
+    calls.on_predict_end()
+    it = iter(results)
+    return map_structure(lambda _: next(it), structure)
+
+
+def _split(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, Any, Any, Any]:
+    leaves, structure = data.as_inputs(x)
+    targets = (
+        [data.as_array(part, "y") for part in flatten(y)]
+        if isinstance(y, (list, tuple, dict)) and not _numbers(y)
+        else [data.as_array(y, "y")]
+    )
+    data.check_rows("y", targets, len(leaves[0]))
+    weights = [] if sample_weight is None else [data.as_array(sample_weight, "sample_weight")]
+    before, after = data.split_last([*leaves, *targets, *weights], share)
+
+    def rebuild(parts: list[np.ndarray]) -> tuple[Any, Any, Any]:
+        px = map_structure(lambda i: parts[i], structure)
+        py = parts[len(leaves) : len(leaves) + len(targets)]
+        if isinstance(y, dict):
+            named: Any = dict(zip(sorted(y), py, strict=True))
+        else:
+            named = py if len(py) > 1 else py[0]
+        return px, named, parts[-1] if weights else None
+
+    train, held = rebuild(before), rebuild(after)
+    return (*train, held)
+
+
+def _numbers(y: Any) -> bool:
+    return all(isinstance(leaf, (bool, int, float, np.number)) for leaf in flatten(y))
+
+
+def _is_due(epoch: int, frequency: Any) -> bool:
+    return epoch in frequency if isinstance(frequency, (list, tuple, set, range)) else epoch % frequency == 0
+
+
+def _restarts(x: Any) -> bool:
+    """Whether iterating twice gives the batches twice."""
+    return not hasattr(x, "__next__")
+
+
+def _batches(x: Any, epoch: int) -> Iterator[Any]:
+    if hasattr(x, "__getitem__") and hasattr(x, "__len__"):
+        yield from (x[i] for i in range(len(x)))
+        if hasattr(x, "on_epoch_end"):
+            x.on_epoch_end()
+    else:
+        yield from x
+
+
+def _run_generator(
+    model: Any, batches: Iterator[Any], purpose: str, calls: Any, steps: int | None, class_weight: Any
+) -> None:
+    mode = "train" if purpose == "train" else "test"
+    count = 0
+    while steps is None or count < steps:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            break
+        x, y, weight = data.unpack(batch)
+        if y is None:
+            raise ValueError("fit: expected batches (x, y) or (x, y, sample_weight); received one without y")
+        source = make_source(model, x, y, weight, class_weight, rows_of_batch(x))
+        getattr(calls, f"on_{mode}_batch_begin")(count)
+        program = model.programs.get(purpose, source.x, source.structure, source.y, source.weights)
+        train_steps(model, program, source.arrays, None, 0, 1)
+        getattr(calls, f"on_{mode}_batch_end")(count, model.compiled.logs(model.output_names_or_default(None)))
+        count += 1
+        if model.stop_training:
+            break
+    if count == 0:
+        raise ValueError(
+            "expected at least one batch from the generator; received none; does it start anew each epoch?"
+        )
+
+
+def rows_of_batch(x: Any) -> int:
+    """Return the number of rows of a batch, at least 1."""
+    return max(1, len(data.as_inputs(x)[0][0]))

@@ -1,0 +1,284 @@
+"""Plans a model's steps: one program for each purpose and shape of batch, made once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import _core, ops
+from ..layers.layer import changes
+from ..losses import LossFunctionWrapper, same_rank
+from ..tensor import Tensor, Trace, flatten, map_structure, tracing
+from .compiled import Compiled
+
+
+class Program:
+    """A planned step, with the metrics that its sums belong to.
+
+    Attributes
+    ----------
+    core : _core.Program
+        What runs.
+    batch_size : int
+        Rows of each step.
+    state : _core.OptimizerState or None
+        What it trains.
+    block : _core.Block or None
+        Where it leaves gradients.
+    """
+
+    def __init__(
+        self, core: Any, batch_size: int, step: _Step | None = None, output_structure: Any = None, state: Any = None,
+        block: Any = None,
+    ):  # fmt: skip
+        self.core = core
+        self.state = state
+        self.block = block
+        self.batch_size = batch_size
+        self.trackers = step.trackers if step else []
+        self.sums = step.sums if step else []  # (metric, shape of one of its sums), in order
+        self.output_structure = output_structure
+
+    def add_sums(self, flat: np.ndarray, batches: int) -> None:
+        """Give the metrics what a run of so many batches has summed. Losses are weighted by their batch's rows."""
+        for tracker, total in zip(self.trackers, flat, strict=False):
+            tracker.add([float(total) * self.batch_size, batches * self.batch_size])
+        position = len(self.trackers)
+        parts: dict[int, tuple[Any, list[np.ndarray]]] = {}
+        for metric, shape in self.sums:
+            size = int(np.prod(shape))
+            part = flat[position : position + size].reshape(shape)
+            position += size
+            parts.setdefault(id(metric), (metric, []))[1].append(part)
+        for metric, increments in parts.values():
+            metric.add(increments)
+
+
+class Programs:
+    """The programs of one model, and the optimizer's state they share."""
+
+    def __init__(self, model: Any):
+        self.model = model
+        self._cache: dict[Any, Program] = {}
+        self._count = -1
+        self.state: Any = None  # _core.OptimizerState
+        self._state_for: tuple[Any, ...] = ()
+        self._state_weights: list[Any] = []
+        self.saved_slots: dict[tuple[str, int], np.ndarray] = {}  # from a file, by the number of the weight
+
+    def clear(self) -> None:
+        """Forget all programs, not the optimizer's state."""
+        self._cache.clear()
+
+    def get(
+        self, purpose: str, x: Sequence[np.ndarray], structure: Any, y: Sequence[np.ndarray] = (),
+        weights: Sequence[np.ndarray] = (), batch_size: int | None = None,
+    ) -> Program:  # fmt: skip
+        """Return the program for arrays of these shapes.
+
+        Parameters
+        ----------
+        purpose : {"train", "gradients", "test", "predict"}
+            What the program does.
+        x, y, weights : sequences of numpy.ndarray
+            The arrays it will be run on.
+        structure
+            How `x` is arranged in the call of the model.
+        batch_size : int, optional
+            Rows of a step; by default all rows.
+        """
+        if self._count != changes():
+            self.clear()
+            self._count = changes()
+        rows = len(x[0]) if batch_size is None else batch_size
+        key = (purpose, rows, tuple((a.shape[1:], a.dtype.char) for part in (x, y, weights) for a in part), len(y))
+        program = self._cache.get(key)
+        if program is None:
+            program = self._plan(purpose, x, structure, y, weights, rows)
+            if self._count == changes():
+                self._cache[key] = program
+            else:  # building the model added weights
+                self.clear()
+                self._count = changes()
+                self._cache[key] = program
+        return program
+
+    def _plan(
+        self, purpose: str, x: Sequence[np.ndarray], structure: Any, y: Sequence[np.ndarray],
+        weights: Sequence[np.ndarray], rows: int,
+    ) -> Program:  # fmt: skip
+        model = self.model
+        training = purpose in ("train", "gradients")
+        if training and purpose == "train":
+            self._build_first(x, structure, rows)
+        trace = Trace(training=training)
+        with tracing(trace):
+            inputs = [trace.input((rows, *a.shape[1:]), str(a.dtype)) for a in x]
+            outputs = model(map_structure(lambda i: inputs[i], structure), training=training)
+            leaves = [trace.lift(leaf) for leaf in flatten(outputs)]
+            if purpose == "predict":
+                core = _core.Program(trace.graph, outputs=[leaf.id for leaf in leaves])
+                return Program(core, rows, output_structure=map_structure(lambda _: 0, outputs))
+
+            targets = [trace.input((rows, *a.shape[1:]), str(a.dtype)) for a in y]
+            sample_weights: list[Tensor | None] = [
+                trace.input((rows, *a.shape[1:]), str(a.dtype)) for a in weights
+            ] or [None] * len(leaves)
+            step = _Step(model, trace, leaves, targets, sample_weights, rows)
+        state = block = None
+        if purpose == "test":
+            core = _core.Program(trace.graph, outputs=[], accumulate=step.accumulate)
+        elif purpose == "gradients":
+            block = _core.Block([weight.core for weight in model.trainable_weights])
+            core = _core.Program(trace.graph, outputs=[step.total.id], loss=step.total.id, block=block)
+        else:
+            state = self._prepare_state()
+            for weight in model.trainable_weights:
+                if weight.constraint is not None:
+                    with tracing(trace):
+                        trace.assign(weight, weight.constraint(weight), after_update=True)
+            core = _core.Program(
+                trace.graph, outputs=[], accumulate=step.accumulate, loss=step.total.id, optimizer=state
+            )
+        return Program(core, rows, step, state=state, block=block)
+
+    def _build_first(self, x: Sequence[np.ndarray], structure: Any, rows: int) -> None:
+        """Create the weights of a model that has never been called."""
+        if self.model.built and self._state_for:
+            return
+        trace = Trace()
+        with tracing(trace):
+            inputs = [trace.input((rows, *a.shape[1:]), str(a.dtype)) for a in x]
+            self.model(map_structure(lambda i: inputs[i], structure))
+
+    def _prepare_state(self) -> Any:
+        """Gather the trainable weights into one block; keep what the optimizer remembers of them."""
+        weights = self.model.trainable_weights
+        if not weights:
+            raise ValueError(
+                f"Model {self.model.name!r}: expected weights to train; it has none that are trainable; "
+                "set trainable = True on the model or a layer"
+            )
+        optimizer = self.model.compiled.optimizer
+        key = (id(optimizer), *(id(weight) for weight in weights))
+        if self.state is not None and key == self._state_for and self.state.block.owns_all():
+            return self.state
+        remembered = self.slots() if self._state_for[:1] == key[:1] else {}
+        if self.saved_slots:
+            everything = self.model.weights
+            remembered = {(name, id(everything[i])): value for (name, i), value in self.saved_slots.items()}
+            self.saved_slots = {}
+        self.state = _core.OptimizerState(
+            _core.Block([weight.core for weight in weights]),
+            optimizer.settings(),
+            [optimizer.uses_weight_decay(weight) for weight in weights],
+            [weight.learning_rate_multiplier for weight in weights],
+        )
+        self._state_for = key
+        self._state_weights = weights
+        for slot, view in self._slot_views().items():
+            if slot in remembered:
+                view[...] = remembered[slot]
+        return self.state
+
+    def slots(self) -> dict[tuple[str, int], np.ndarray]:
+        """Return copies of what the optimizer remembers, by the slot's name and the weight's id."""
+        return {key: view.copy() for key, view in self._slot_views().items()}
+
+    def _slot_views(self) -> dict[tuple[str, int], np.ndarray]:
+        found: dict[tuple[str, int], np.ndarray] = {}
+        if self.state is None:
+            return found
+        for i, name in enumerate(self.state.slot_names):
+            flat, position = self.state.slot(i), 0
+            for weight in self._state_weights:
+                size = int(np.prod(weight.shape))
+                found[name, id(weight)] = flat[position : position + size].reshape(weight.shape)
+                position += -(-size // 16) * 16  # every weight starts on a cache line
+        return found
+
+    def average_weights(self) -> None:
+        """Replace the weights by their moving average, where the optimizer keeps one."""
+        if self.state is not None and self.state.average_slot >= 0:
+            self.state.values()[:] = self.state.slot(self.state.average_slot)
+
+
+class _Step:
+    """Emits losses and metrics after a model's outputs; collects what is to be summed."""
+
+    def __init__(
+        self, model: Any, trace: Trace, outputs: list[Tensor], targets: list[Tensor],
+        weights: Sequence[Tensor | None], rows: int,
+    ):  # fmt: skip
+        compiled: Compiled = model.compiled
+        compiled.match(
+            model.output_names_or_default(len(outputs)), [t.shape for t in targets], [o.shape for o in outputs]
+        )
+        self.accumulate: list[int] = []
+        self.sums: list[tuple[Any, tuple[int, ...]]] = []
+        terms: list[Tensor] = []
+        tracked: list[tuple[Any, Tensor]] = []
+        weights = list(weights) if len(weights) == len(outputs) else [weights[0]] * len(outputs)
+        for i, (output, loss) in enumerate(zip(outputs, compiled.losses, strict=True)):
+            if loss is None:
+                continue
+            with trace.labelled(loss.name):
+                check_shapes(loss, targets[i], output)
+                value = trace.lift(loss(targets[i], output, weights[i]))
+                if value.shape != ():
+                    value = trace.lift(ops.mean(value))
+                if (tracker := compiled.output_trackers[i]) is not None:
+                    tracked.append((tracker, value))
+                terms.append(value if compiled.loss_weights[i] == 1.0 else value * compiled.loss_weights[i])
+        for weight in model.trainable_weights:
+            if weight.regularizer is not None:
+                with trace.labelled(weight.path):
+                    terms.append(trace.lift(weight.regularizer(weight)))
+        terms.extend(trace.losses)
+        if not terms:
+            raise ValueError(
+                f"Model {model.name!r}: expected a loss; compile was given none and no layer adds one; "
+                "pass loss= to compile"
+            )
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        self.total = total
+        tracked.insert(0, (compiled.loss_tracker, total))
+        self.trackers = [tracker for tracker, _ in tracked]
+        self.accumulate.extend(value.id for _, value in tracked)
+        for i, output in enumerate(outputs):
+            for metric in compiled.metrics[i]:
+                self._metric(trace, metric, targets[i], output, None)
+            for metric in compiled.weighted[i]:
+                self._metric(trace, metric, targets[i], output, weights[i])
+
+    def _metric(self, trace: Trace, metric: Any, y_true: Tensor, y_pred: Tensor, weight: Tensor | None) -> None:
+        with trace.labelled(metric.name):
+            for part in metric.compute(y_true, y_pred, weight):
+                tensor = trace.lift(part)
+                self.accumulate.append(tensor.id)
+                self.sums.append((metric, tensor.shape))
+
+
+def check_shapes(loss: Any, target: Tensor, output: Tensor) -> None:
+    """Refuse targets that the loss would silently broadcast against the outputs.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not belong together.
+    """
+    if type(loss) is LossFunctionWrapper or "sparse" in loss.name.lower() or not isinstance(loss, LossFunctionWrapper):
+        return
+    y, p = same_rank(target, output)
+    if y.shape != p.shape:
+        hint = ""
+        if len(y.shape) == len(p.shape) - 1 or y.shape[-1] == 1:
+            hint = "; for class numbers use a sparse loss, or utils.to_categorical(y)"
+        raise ValueError(
+            f"{loss.name}: expected targets of the outputs' shape {('batch', *output.shape[1:])}; "
+            f"received {('batch', *target.shape[1:])}{hint}".replace("'batch'", "batch")
+        )
