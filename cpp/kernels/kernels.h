@@ -78,7 +78,8 @@ struct Kernels {
     void (*layer_norm_backward)(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
                                 const float* mean, const float* inv_std, float* dx, float* dgamma, float* dbeta);
     // y = x·inv_rms·gamma, inv_rms = 1/√(mean of x² + epsilon); gamma may be null.
-    void (*rms_norm)(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, float* y, float* inv_rms);
+    void (*rms_norm)(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, float* y,
+                     float* inv_rms);
     void (*rms_norm_backward)(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
                               const float* inv_rms, float* dx, float* dgamma);
   };
