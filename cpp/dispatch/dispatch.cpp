@@ -18,7 +18,9 @@ struct State {
   std::string reason;
 
   State() {
+#if defined(__x86_64__)
     __builtin_cpu_init();  // its features count only what the operating system saves (XCR0)
+#endif
     for (const auto& isa : isa_list)
       if (isa.supported()) runnable.push_back(isa.table);
     chosen = runnable.back();
