@@ -1,0 +1,1 @@
+"""The comparison's own machinery: cases, worker processes, agreement and the report."""

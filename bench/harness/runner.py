@@ -1,0 +1,198 @@
+"""Runs one case: prepares every side, checks that they agree, times them in turn, and sums up."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import agreement
+from .cases import Case
+from .pool import Unavailable, Worker
+from .turn import Turn
+
+HOPELESS = 2.0  # a peer's mode this many times slower than the fastest peer is timed in the first round only
+
+OURS = "nnfast"
+
+
+@dataclass
+class Outcome:
+    """One side's part in one case. `figures` holds, for each mode, one median a round."""
+
+    status: str  # "ok", "not available", "not installed", "failed", "disagrees"
+    note: str = ""
+    figures: dict[str, list[float]] = field(default_factory=dict)
+    errors: dict[str, float] = field(default_factory=dict)  # relative difference from the consensus of the peers
+
+    @property
+    def best_mode(self) -> str:
+        return min(self.figures, key=lambda mode: statistics.median(self.figures[mode]))
+
+    @property
+    def value(self) -> float:
+        """Seconds or bytes of the best mode; nan if there is none."""
+        return statistics.median(self.figures[self.best_mode]) if self.figures else math.nan
+
+
+@dataclass
+class Row:
+    case: Case
+    outcomes: dict[str, Outcome]
+
+    @property
+    def best_peer(self) -> str | None:
+        peers = {side: o.value for side, o in self.outcomes.items() if side != OURS and o.figures}
+        return min(peers, key=lambda side: peers[side]) if peers else None
+
+    @property
+    def ratio(self) -> float:
+        """The best peer's figure over nnfast's: above 1, nnfast is better."""
+        if self.best_peer is None:
+            return math.nan
+        return self.outcomes[self.best_peer].value / self.outcomes[OURS].value
+
+    @property
+    def margin(self) -> float:
+        """How far above its bar: 1 is just enough; nan if nnfast was not measured or there is no bar."""
+        if self.case.limit is not None:
+            return self.case.limit / self.outcomes[OURS].value
+        return self.ratio / self.case.bar if self.case.bar else math.nan
+
+    @property
+    def verdict(self) -> str:
+        ours = self.outcomes[OURS]
+        if ours.status != "ok":
+            return ours.status
+        if math.isnan(self.margin):
+            return "no bar" if self.case.bar is None else "no peer"
+        return "pass" if self.margin >= 1 else "MISS"
+
+
+class Sides:
+    """The workers in use, started when first needed; one that has died is started again."""
+
+    def __init__(self, names: list[str], threads: int) -> None:
+        self.names = names
+        self._threads = threads
+        self._workers: dict[str, Worker] = {}
+        self._refused: dict[str, Unavailable] = {}
+
+    def __getitem__(self, name: str) -> Worker:
+        if name in self._refused:
+            raise self._refused[name]
+        if name not in self._workers or not self._workers[name].alive:
+            try:
+                self._workers[name] = Worker(name, self._threads)
+            except Unavailable as problem:
+                self._refused[name] = problem
+                raise
+        return self._workers[name]
+
+    def fresh(self, name: str) -> Worker:
+        return Worker(name, self._threads)
+
+    def versions(self) -> dict[str, str]:
+        return {name: worker.version for name, worker in self._workers.items()}
+
+    def close(self) -> None:
+        for worker in self._workers.values():
+            worker.close()
+
+
+def run(case: Case, sides: Sides, turn: Turn, rounds: int, seconds: float) -> Row:
+    wanted = [OURS, *(name for name in sides.names if name in case.against)]
+    measure = {"time": _time, "memory": _memory, "import": _import}[case.measure]
+    return Row(case, measure(case, wanted, sides, turn, rounds, seconds))
+
+
+def _time(case: Case, wanted: list[str], sides: Sides, turn: Turn, rounds: int, seconds: float) -> dict[str, Outcome]:
+    outcomes: dict[str, Outcome] = {}
+    samples: dict[tuple[str, str], agreement.Sample] = {}
+    with turn.shared():
+        for name in wanted:
+            try:
+                for mode, sample in sides[name].ask("prepare", case.kind, case.params).items():
+                    samples[name, mode] = sample
+                outcomes[name] = Outcome("ok")
+            except Unavailable as problem:
+                outcomes[name] = Outcome(*problem.args)
+    ready = _agreeing(case, outcomes, samples)
+    with turn.alone():
+        for turn_number in range(rounds):
+            for name, mode in ready[turn_number % len(ready) :] + ready[: turn_number % len(ready)]:
+                try:
+                    timings = sides[name].ask("measure", mode, seconds)
+                except Unavailable as problem:
+                    outcomes[name] = Outcome(*problem.args)
+                    continue
+                outcomes[name].figures.setdefault(mode, []).append(statistics.median(timings))
+            ready = _contenders(ready, outcomes)
+    for name in {name for name, _ in samples}:
+        if sides[name].alive:
+            sides[name].ask("forget")
+    return outcomes
+
+
+def _agreeing(
+    case: Case, outcomes: dict[str, Outcome], samples: dict[tuple[str, str], agreement.Sample]
+) -> list[tuple[str, str]]:
+    """The modes whose results agree with the consensus of the peers; the others are marked and left out."""
+    if not samples:
+        return []
+    judges = [sample for (name, _), sample in samples.items() if name != OURS] or list(samples.values())
+    expected = agreement.consensus(judges)
+    ready = []
+    for (name, mode), sample in samples.items():
+        outcome = outcomes[name]
+        outcome.errors[mode] = agreement.error(sample, expected)
+        if outcome.errors[mode] <= case.tolerance:
+            ready.append((name, mode))
+    for name in {name for name, _ in samples} - {name for name, _ in ready}:
+        outcomes[name].status = "disagrees"
+        outcomes[name].note = f"by {min(outcomes[name].errors.values()):.1e}, tolerance {case.tolerance:.0e}"
+    return ready
+
+
+def _contenders(ready: list[tuple[str, str]], outcomes: dict[str, Outcome]) -> list[tuple[str, str]]:
+    """Without the peers' modes that are far behind the fastest peer: their figure is known well enough."""
+    first = {key: outcomes[key[0]].figures[key[1]][0] for key in ready if key[1] in outcomes[key[0]].figures}
+    fastest = min((seconds for (name, _), seconds in first.items() if name != OURS), default=math.inf)
+    return [key for key, seconds in first.items() if key[0] == OURS or seconds <= HOPELESS * fastest]
+
+
+def _memory(case: Case, wanted: list[str], sides: Sides, turn: Turn, rounds: int, seconds: float) -> dict[str, Outcome]:
+    outcomes = {}
+    with turn.shared():
+        for name in wanted:
+            try:
+                worker = sides.fresh(name)
+                mode, peak = worker.ask("peak_memory", case.kind, case.params)
+                worker.close()
+                outcomes[name] = Outcome("ok", figures={mode: [peak]})
+            except Unavailable as problem:
+                outcomes[name] = Outcome(*problem.args)
+    return outcomes
+
+
+PACKAGES = {"sklearn": "sklearn.neural_network", "mlx": "mlx.core"}  # where it is not the side's own name
+
+IMPORT = "import numpy, time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+
+
+def _import(case: Case, wanted: list[str], sides: Sides, turn: Turn, rounds: int, seconds: float) -> dict[str, Outcome]:
+    outcomes: dict[str, Outcome] = {}
+    with turn.alone():
+        for _ in range(rounds):
+            for name in wanted:
+                command: list[Any] = [sys.executable, "-c", IMPORT.format(PACKAGES.get(name, name))]
+                done = subprocess.run(command, capture_output=True, text=True)
+                if done.returncode:
+                    outcomes[name] = Outcome("not installed", done.stderr.strip().rpartition("\n")[2])
+                else:
+                    outcome = outcomes.setdefault(name, Outcome("ok"))
+                    outcome.figures.setdefault("import", []).append(float(done.stdout))
+    return outcomes
