@@ -29,8 +29,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2, help="threads of every side")
     parser.add_argument("--json", metavar="FILE", help="also write everything measured to this file")
     parser.add_argument("--list", action="store_true", help="print the cases and stop")
-    parser.add_argument("--lock", nargs="+", metavar="FILE", default=[], help="files locked (flock) around the work: "
-                        "shared while preparing, exclusive while timing, for a machine that others use too")  # fmt: skip
+    parser.add_argument("--lock", nargs="+", metavar="FILE", default=[], help="for a machine that others use too: "
+                        "files locked (flock) around the work, shared while preparing, alone while timing")  # fmt: skip
     options = parser.parse_args(arguments)
     options.peers = options.peers.split(",") if options.peers else []
     unknown = set(options.peers) - set(PEERS)

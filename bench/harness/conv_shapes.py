@@ -1,6 +1,7 @@
 """Convolutions of well-known networks: what `--suite conv` sweeps.
 
-A row is (height and width, in channels, filters, kernel size, stride, groups); padding is "same" but for LeNet's second.
+A row is (height and width, in channels, filters, kernel size, stride, groups). Padding is "same" but in the second of
+LeNet.
 """
 
 from __future__ import annotations

@@ -26,5 +26,5 @@ class Mode:
 Modes = Iterator[Mode]
 
 
-class NotOffered(Exception):
+class NotOfferedError(Exception):
     """The library has no way of doing this case, for the reason given."""

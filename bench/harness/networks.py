@@ -55,7 +55,7 @@ LENET = [
     *[("dense", 120), ("relu",), ("dense", 84), ("relu",), ("dense", 10)],
 ]
 SMALL_CNN = [
-    *[layer for c in (32, 64, 128) for layer in [*(conv_bn(c) + [("relu",)]) * 2, ("max_pool",)]],
+    *[layer for c in (32, 64, 128) for layer in [*[*conv_bn(c), ("relu",)] * 2, ("max_pool",)]],
     *[("average_all",), ("dense", 10)],
 ]
 RESNET18 = [

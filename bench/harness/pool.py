@@ -14,7 +14,7 @@ from typing import Any
 START_SECONDS = 120.0
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """The side cannot do what was asked; the first argument says why in a word, the second in full."""
 
 
@@ -45,7 +45,7 @@ class Worker:
             pickle.dump((function, *arguments), self._process.stdin)
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise Unavailable("failed", "the process has died") from None
+            raise UnavailableError("failed", "the process has died") from None
         return self._receive(timeout)
 
     def _receive(self, timeout: float) -> Any:
@@ -53,14 +53,14 @@ class Worker:
         assert stdout is not None
         if not select.select([stdout], [], [], timeout)[0]:
             self.close()
-            raise Unavailable("failed", f"no answer in {timeout:.0f} s")
+            raise UnavailableError("failed", f"no answer in {timeout:.0f} s")
         try:
             outcome, value = pickle.load(stdout)
         except EOFError:
-            raise Unavailable("failed", f"the process has died with {self._process.wait()}") from None
+            raise UnavailableError("failed", f"the process has died with {self._process.wait()}") from None
         self._process.send_signal(signal.SIGSTOP)
         if outcome != "ok":
-            raise Unavailable(outcome, value)
+            raise UnavailableError(outcome, value)
         return value
 
     @property

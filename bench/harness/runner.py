@@ -6,12 +6,13 @@ import math
 import statistics
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import agreement
 from .cases import Case
-from .pool import Unavailable, Worker
+from .pool import UnavailableError, Worker
 from .turn import Turn
 
 HOPELESS = 2.0  # a peer's mode this many times slower than the fastest peer is timed in the first round only
@@ -79,7 +80,7 @@ class Sides:
         self.names = names
         self._threads = threads
         self._workers: dict[str, Worker] = {}
-        self._refused: dict[str, Unavailable] = {}
+        self._refused: dict[str, UnavailableError] = {}
 
     def __getitem__(self, name: str) -> Worker:
         if name in self._refused:
@@ -87,7 +88,7 @@ class Sides:
         if name not in self._workers or not self._workers[name].alive:
             try:
                 self._workers[name] = Worker(name, self._threads)
-            except Unavailable as problem:
+            except UnavailableError as problem:
                 self._refused[name] = problem
                 raise
         return self._workers[name]
@@ -118,7 +119,7 @@ def _time(case: Case, wanted: list[str], sides: Sides, turn: Turn, rounds: int, 
                 for mode, sample in sides[name].ask("prepare", case.kind, case.params).items():
                     samples[name, mode] = sample
                 outcomes[name] = Outcome("ok")
-            except Unavailable as problem:
+            except UnavailableError as problem:
                 outcomes[name] = Outcome(*problem.args)
     ready = _agreeing(case, outcomes, samples)
     with turn.alone():
@@ -126,7 +127,7 @@ def _time(case: Case, wanted: list[str], sides: Sides, turn: Turn, rounds: int, 
             for name, mode in ready[turn_number % len(ready) :] + ready[: turn_number % len(ready)]:
                 try:
                     timings = sides[name].ask("measure", mode, seconds)
-                except Unavailable as problem:
+                except UnavailableError as problem:
                     outcomes[name] = Outcome(*problem.args)
                     continue
                 outcomes[name].figures.setdefault(mode, []).append(statistics.median(timings))
@@ -170,10 +171,10 @@ def _memory(case: Case, wanted: list[str], sides: Sides, turn: Turn, rounds: int
         for name in wanted:
             try:
                 worker = sides.fresh(name)
-                mode, peak = worker.ask("peak_memory", case.kind, case.params)
-                worker.close()
+                with closing(worker):
+                    mode, peak = worker.ask("peak_memory", case.kind, case.params)
                 outcomes[name] = Outcome("ok", figures={mode: [peak]})
-            except Unavailable as problem:
+            except UnavailableError as problem:
                 outcomes[name] = Outcome(*problem.args)
     return outcomes
 

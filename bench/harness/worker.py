@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 from .agreement import sample
-from .mode import Mode, NotOffered
+from .mode import Mode, NotOfferedError
 
 SAMPLE_SECONDS = 5e-3  # one timing lasts at least this long, 1000 times the clock's own cost
 
@@ -60,7 +60,7 @@ class Worker:
         """("ok", value), ("not available", why) or ("failed", why)."""
         try:
             return "ok", getattr(self, function)(*arguments)
-        except NotOffered as problem:
+        except NotOfferedError as problem:
             return "not available", str(problem)
         except Exception as problem:
             return "failed", f"{type(problem).__name__}: {problem}"
@@ -69,7 +69,7 @@ class Worker:
         """Set up the case, check and warm each mode; returns the sample of each mode's result."""
         self.modes: dict[str, Mode] = {}
         if not hasattr(self.module, kind):
-            raise NotOffered(f"no {kind} on this side")
+            raise NotOfferedError(f"no {kind} on this side")
         results = {}
         offered: Iterator[Mode] = getattr(self.module, kind)(**params)
         for mode in islice(offered, limit):

@@ -12,7 +12,7 @@ import mlx.optimizers as optim
 import numpy as np
 
 from harness.inputs import gradient, labels, learnable, normal
-from harness.mode import Mode, Modes, NotOffered
+from harness.mode import Mode, Modes, NotOfferedError
 from harness.networks import EPSILON, NETWORKS, forward, initial_weights
 
 
@@ -63,7 +63,7 @@ def gemm(m: int, n: int, k: int, transpose_b: bool) -> Modes:
 def _training(network: str, batch: int, steps: int, optimizer: dict[str, Any], mean: bool) -> Modes:
     net = NETWORKS[network]
     if net.is_image:
-        raise NotOffered("MLX's convolutions on a CPU take tens of times as long as PyTorch's")
+        raise NotOfferedError("MLX's convolutions on a CPU take tens of times as long as PyTorch's")
     x, y = learnable(batch * steps, net.input_shape, net.classes)
     batches = [(mx.array(x[i : i + batch]), mx.array(y[i : i + batch])) for i in range(0, len(x), batch)]
     weights = {str(i): mx.array(w) for i, w in enumerate(initial_weights(net))}
@@ -104,7 +104,7 @@ def train_on_batch(network: str, batch: int, steps: int, optimizer: dict[str, An
 def predict(network: str, batch: int) -> Modes:
     net = NETWORKS[network]
     if net.is_image:
-        raise NotOffered("MLX's convolutions on a CPU take tens of times as long as PyTorch's")
+        raise NotOfferedError("MLX's convolutions on a CPU take tens of times as long as PyTorch's")
     weights = [mx.array(w) for w in initial_weights(net)]
     return _modes(lambda x: forward(net.layers, OPS, iter(weights), x), normal(batch, *net.input_shape))
 
@@ -168,7 +168,7 @@ OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 def optimizer(name: str, learning_rate: float, tensors: int, size: int) -> Modes:
     if name not in OPTIMIZERS:
-        raise NotOffered(f"mlx.optimizers has no {name} with Keras's formula")
+        raise NotOfferedError(f"mlx.optimizers has no {name} with Keras's formula")
     make, settings = OPTIMIZERS[name]
     rule = make(learning_rate=learning_rate, **settings)
     weights = {str(i): mx.array(normal(size, seed=i)) for i in range(tensors)}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.inputs import gradient, labels, learnable, normal
-from harness.mode import Mode, Modes, NotOffered
+from harness.mode import Mode, Modes, NotOfferedError
 from harness.networks import EPSILON, NETWORKS, Layer, initial_weights
 
 _threads = 1
@@ -24,12 +24,12 @@ def start(threads: int) -> str:
 
 
 def find(path: str) -> Any:
-    """What `nnfast.<path>` names; NotOffered says that it is missing."""
+    """What `nnfast.<path>` names; NotOfferedError says that it is missing."""
     module, _, name = f"nnfast.{path}".rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError):
-        raise NotOffered(f"nnfast.{path} does not exist") from None
+        raise NotOfferedError(f"nnfast.{path} does not exist") from None
 
 
 def _mode(work: Callable[[], Any]) -> Mode:
@@ -232,7 +232,7 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
 def optimizer(name: str, learning_rate: float, tensors: int, size: int) -> Modes:
     """The update stage of a training step: parameters and gradients lie in its flat blocks, as in a model."""
     class_name, settings = OPTIMIZERS[name]
-    rule = find(f"optimizers.{class_name}")(**{**settings})
+    rule = find(f"optimizers.{class_name}")(**settings)
     blocks = find("_core.Update")(rule.settings(), [(size, True, 1.0)] * tensors)
     for i, at in enumerate(blocks.offsets):
         blocks.parameters[at : at + size] = normal(size, seed=i)
@@ -255,5 +255,5 @@ def optimizer(name: str, learning_rate: float, tensors: int, size: int) -> Modes
 
 
 def triad(tensors: int, size: int) -> Modes:
-    raise NotOffered("triad measures the machine's bandwidth by the peers")
+    raise NotOfferedError("triad measures the machine's bandwidth by the peers")
     yield

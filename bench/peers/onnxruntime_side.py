@@ -9,7 +9,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from harness.inputs import normal
-from harness.mode import Mode, Modes, NotOffered
+from harness.mode import Mode, Modes, NotOfferedError
 from harness.networks import NETWORKS, NUM_WEIGHTS, Network, initial_weights, same_padding
 
 _threads = 1
@@ -60,7 +60,7 @@ def _model(network: Network, batch: int) -> bytes:
             node("Flatten")
             before_flatten = shape
         else:
-            raise NotOffered(f"no {kind} in the ONNX writer")
+            raise NotOfferedError(f"no {kind} in the ONNX writer")
     given = network.input_shape
     given = (given[2], *given[:2]) if network.is_image else given
     inputs = [helper.make_tensor_value_info("v0", TensorProto.FLOAT, [batch, *given])]

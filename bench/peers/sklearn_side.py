@@ -10,7 +10,7 @@ import sklearn
 from sklearn.neural_network import MLPClassifier
 
 from harness.inputs import learnable
-from harness.mode import Mode, Modes, NotOffered
+from harness.mode import Mode, Modes, NotOfferedError
 from harness.networks import NETWORKS, initial_weights
 
 NEVER = -30.0  # the bias of an output that softmax makes 1e-13
@@ -25,7 +25,7 @@ def start(threads: int) -> str:
 def _classifier(network: str, batch: int, optimizer: dict[str, Any], x: np.ndarray, y: np.ndarray) -> MLPClassifier:
     net = NETWORKS[network]
     if net.is_image:
-        raise NotOffered("scikit-learn has no convolutions")
+        raise NotOfferedError("scikit-learn has no convolutions")
     weights = initial_weights(net)
     # With two classes scikit-learn trains one sigmoid; a third that never occurs makes it a softmax as elsewhere.
     classes = max(net.classes, 3)

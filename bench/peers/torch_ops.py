@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from harness.networks import EPSILON, same_padding
 
@@ -53,12 +53,12 @@ def conv_bias(
 ) -> torch.Tensor:
     low, high = same_padding(x.shape[2], size, strides) if padding == "same" else (0, 0)
     if _keras_alignment and low != high:
-        return F.conv2d(F.pad(x, (low, high, low, high)), w, b, strides)
-    return F.conv2d(x, w, b, strides, high)
+        return functional.conv2d(functional.pad(x, (low, high, low, high)), w, b, strides)
+    return functional.conv2d(x, w, b, strides, high)
 
 
 def batch_norm(x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
-    return F.batch_norm(x, None, None, gamma, beta, training=True, eps=EPSILON)
+    return functional.batch_norm(x, None, None, gamma, beta, training=True, eps=EPSILON)
 
 
 def relu(x: torch.Tensor) -> torch.Tensor:
@@ -66,7 +66,7 @@ def relu(x: torch.Tensor) -> torch.Tensor:
 
 
 def max_pool(x: torch.Tensor) -> torch.Tensor:
-    return F.max_pool2d(x, 2)
+    return functional.max_pool2d(x, 2)
 
 
 def flatten(x: torch.Tensor) -> torch.Tensor:

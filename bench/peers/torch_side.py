@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from harness.inputs import gradient, labels, learnable, normal
-from harness.mode import Mode, Modes, NotOffered
+from harness.mode import Mode, Modes, NotOfferedError
 from harness.networks import EPSILON, NETWORKS, Network, forward, initial_weights, same_padding
 
 from . import torch_ops
@@ -57,7 +57,7 @@ class Trainer:
         self.optimizer = classes[optimizer["name"]](self.weights, lr=optimizer["learning_rate"], fused=True, **settings)
 
         def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            return F.cross_entropy(forward(network.layers, torch_ops, iter(self.weights), x), y)
+            return functional.cross_entropy(forward(network.layers, torch_ops, iter(self.weights), x), y)
 
         self.loss = torch.compile(loss) if compiled else loss
 
@@ -236,7 +236,7 @@ FUSED = ("sgd", "momentum", "nesterov", "adagrad", "adam", "adamw")
 
 def optimizer(name: str, learning_rate: float, tensors: int, size: int) -> Modes:
     if name not in OPTIMIZERS:
-        raise NotOffered(f"torch.optim has no {name}")
+        raise NotOfferedError(f"torch.optim has no {name}")
     make, settings = OPTIMIZERS[name]
     for mode in ["foreach", *(["fused"] if name in FUSED else []), "compiled"]:
         weights = [torch.from_numpy(normal(size, seed=i)) for i in range(tensors)]
