@@ -55,7 +55,6 @@ class Builder:
     """Makes a model of `harness.networks` by the functional API."""
 
     def __init__(self, network: str) -> None:
-        self.layers = importlib.import_module("nnfast.layers")
         self.network = NETWORKS[network]
         self.weighted: list[Any] = []
         inputs = find("layers.Input")(self.network.input_shape)
