@@ -23,8 +23,11 @@ def sample(arrays: Sequence[np.ndarray]) -> Sample:
 
 
 def consensus(samples: Sequence[Sample]) -> Sample:
-    """The element-wise median of several libraries' samples."""
-    return [np.median(np.stack(arrays), axis=0) for arrays in zip(*samples, strict=True)]
+    """The element-wise median of several libraries' samples, of those whose shapes most of them have."""
+    shapes = [[array.shape for array in arrays] for arrays in samples]
+    usual = max(shapes, key=shapes.count)
+    alike = [arrays for arrays, found in zip(samples, shapes, strict=True) if found == usual]
+    return [np.median(np.stack(arrays), axis=0) for arrays in zip(*alike, strict=True)]
 
 
 def error(found: Sample, expected: Sample) -> float:

@@ -59,6 +59,7 @@ class Worker:
         except EOFError:
             raise UnavailableError("failed", f"the process has died with {self._process.wait()}") from None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         if outcome != "ok":
             raise UnavailableError(outcome, value)
         return value
