@@ -113,18 +113,19 @@ def run(case: Case, sides: Sides, turn: Turn, rounds: int, seconds: float) -> Ro
 def _time(case: Case, wanted: list[str], sides: Sides, turn: Turn, rounds: int, seconds: float) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     samples: dict[tuple[str, str], agreement.Sample] = {}
-    with turn.shared():
-        for name in wanted:
-            try:
-                for mode, sample in sides[name].ask("prepare", case.kind, case.params).items():
-                    samples[name, mode] = sample
-                outcomes[name] = Outcome("ok")
-            except UnavailableError as problem:
-                outcomes[name] = Outcome(*problem.args)
+    for name in wanted:
+        try:
+            with turn.shared():
+                found = sides[name].ask("prepare", case.kind, case.params)
+            samples.update({(name, mode): sample for mode, sample in found.items()})
+            outcomes[name] = Outcome("ok")
+        except UnavailableError as problem:
+            outcomes[name] = Outcome(*problem.args)
     ready = _agreeing(case, outcomes, samples)
     with turn.alone():
         for turn_number in range(rounds):
-            for name, mode in ready[turn_number % len(ready) :] + ready[: turn_number % len(ready)]:
+            first = turn_number % max(len(ready), 1)
+            for name, mode in ready[first:] + ready[:first]:
                 try:
                     timings = sides[name].ask("measure", mode, seconds)
                 except UnavailableError as problem:
@@ -167,15 +168,13 @@ def _contenders(ready: list[tuple[str, str]], outcomes: dict[str, Outcome]) -> l
 
 def _memory(case: Case, wanted: list[str], sides: Sides, turn: Turn, rounds: int, seconds: float) -> dict[str, Outcome]:
     outcomes = {}
-    with turn.shared():
-        for name in wanted:
-            try:
-                worker = sides.fresh(name)
-                with closing(worker):
-                    mode, peak = worker.ask("peak_memory", case.kind, case.params)
-                outcomes[name] = Outcome("ok", figures={mode: [peak]})
-            except UnavailableError as problem:
-                outcomes[name] = Outcome(*problem.args)
+    for name in wanted:
+        try:
+            with turn.shared(), closing(sides.fresh(name)) as worker:
+                mode, peak = worker.ask("peak_memory", case.kind, case.params)
+            outcomes[name] = Outcome("ok", figures={mode: [peak]})
+        except UnavailableError as problem:
+            outcomes[name] = Outcome(*problem.args)
     return outcomes
 
 
