@@ -48,9 +48,9 @@ def main() -> int:
         return 0
     sides, rows = runner.Sides(options.peers, options.threads), []
     try:
-        for case in cases:
-            rows.append(runner.run(case, sides, Turn(options.lock), options.rounds, options.seconds))
-            print(f"{case.name}: {rows[-1].verdict}", file=sys.stderr, flush=True)
+        for row in runner.run(cases, sides, Turn(options.lock), options.rounds, options.seconds):
+            rows.append(row)
+            print(f"{row.case.name}: {row.verdict}", file=sys.stderr, flush=True)
     finally:
         versions = sides.versions()
         sides.close()

@@ -6,6 +6,7 @@ import math
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ from .pool import UnavailableError, Worker
 from .turn import Turn
 
 HOPELESS = 2.0  # a peer's mode this many times slower than the fastest peer is timed in the first round only
+
+BATCH = 6  # cases that are prepared together; more would need more memory
 
 OURS = "nnfast"
 
@@ -104,39 +107,55 @@ class Sides:
             worker.close()
 
 
-def run(case: Case, sides: Sides, turn: Turn, rounds: int, seconds: float) -> Row:
-    wanted = [OURS, *(name for name in sides.names if name in case.against)]
-    measure = {"time": _time, "memory": _memory, "import": _import}[case.measure]
-    return Row(case, measure(case, wanted, sides, turn, rounds, seconds))
+def run(cases: Sequence[Case], sides: Sides, turn: Turn, rounds: int, seconds: float) -> Iterator[Row]:
+    """The rows in the order of the cases. A few are prepared, then timed together, so that turns are few."""
+    timed = [case for case in cases if case.measure == "time"]
+    for first in range(0, len(timed), BATCH):
+        ready = [_prepare(case, sides, turn) for case in timed[first : first + BATCH]]
+        for stretch in turn.stretches(ready):
+            for row, modes in stretch:
+                _time(row, modes, sides, rounds, seconds)
+                yield row
+    for case in cases:
+        if case.measure == "memory":
+            yield Row(case, _memory(case, sides, turn))
+        elif case.measure == "import":
+            yield Row(case, _import(case, sides, turn, rounds))
 
 
-def _time(case: Case, wanted: list[str], sides: Sides, turn: Turn, rounds: int, seconds: float) -> dict[str, Outcome]:
+def _asked(case: Case, sides: Sides) -> list[str]:
+    return [OURS, *(name for name in sides.names if name in case.against)]
+
+
+def _prepare(case: Case, sides: Sides, turn: Turn) -> tuple[Row, list[tuple[str, str]]]:
+    """A row without figures, and the (side, mode) pairs that may be timed."""
     outcomes: dict[str, Outcome] = {}
     samples: dict[tuple[str, str], agreement.Sample] = {}
-    for name in wanted:
-        try:
-            with turn.shared():
-                found = sides[name].ask("prepare", case.kind, case.params)
-            samples.update({(name, mode): sample for mode, sample in found.items()})
-            outcomes[name] = Outcome("ok")
-        except UnavailableError as problem:
-            outcomes[name] = Outcome(*problem.args)
-    ready = _agreeing(case, outcomes, samples)
-    with turn.alone():
-        for turn_number in range(rounds):
-            first = turn_number % max(len(ready), 1)
-            for name, mode in ready[first:] + ready[:first]:
-                try:
-                    timings = sides[name].ask("measure", mode, seconds)
-                except UnavailableError as problem:
-                    outcomes[name] = Outcome(*problem.args)
-                    continue
-                outcomes[name].figures.setdefault(mode, []).append(statistics.median(timings))
-            ready = _contenders(ready, outcomes)
-    for name in {name for name, _ in samples}:
-        if sides[name].alive:
-            sides[name].ask("forget")
-    return outcomes
+    with turn.shared():
+        for name in _asked(case, sides):
+            try:
+                found = sides[name].ask("prepare", case.name, case.kind, case.params)
+                samples.update({(name, mode): sample for mode, sample in found.items()})
+                outcomes[name] = Outcome("ok")
+            except UnavailableError as problem:
+                outcomes[name] = Outcome(*problem.args)
+    return Row(case, outcomes), _agreeing(case, outcomes, samples)
+
+
+def _time(row: Row, ready: list[tuple[str, str]], sides: Sides, rounds: int, seconds: float) -> None:
+    """Fill in the row's figures."""
+    for number in range(rounds):
+        first = number % max(len(ready), 1)
+        for name, mode in ready[first:] + ready[:first]:
+            try:
+                timings = sides[name].ask("measure", row.case.name, mode, seconds)
+                row.outcomes[name].figures.setdefault(mode, []).append(statistics.median(timings))
+            except UnavailableError as problem:
+                row.outcomes[name] = Outcome(*problem.args)
+        ready = _contenders(ready, row.outcomes)
+    for name, outcome in row.outcomes.items():
+        if outcome.errors and sides[name].alive:
+            sides[name].ask("forget", row.case.name)
 
 
 def _agreeing(
@@ -166,9 +185,9 @@ def _contenders(ready: list[tuple[str, str]], outcomes: dict[str, Outcome]) -> l
     return [key for key, seconds in first.items() if key[0] == OURS or seconds <= HOPELESS * fastest]
 
 
-def _memory(case: Case, wanted: list[str], sides: Sides, turn: Turn, rounds: int, seconds: float) -> dict[str, Outcome]:
+def _memory(case: Case, sides: Sides, turn: Turn) -> dict[str, Outcome]:
     outcomes = {}
-    for name in wanted:
+    for name in _asked(case, sides):
         try:
             with turn.shared(), closing(sides.fresh(name)) as worker:
                 mode, peak = worker.ask("peak_memory", case.kind, case.params)
@@ -183,11 +202,11 @@ PACKAGES = {"sklearn": "sklearn.neural_network", "mlx": "mlx.core"}  # where it 
 IMPORT = "import numpy, time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 
 
-def _import(case: Case, wanted: list[str], sides: Sides, turn: Turn, rounds: int, seconds: float) -> dict[str, Outcome]:
+def _import(case: Case, sides: Sides, turn: Turn, rounds: int) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     with turn.alone():
         for _ in range(rounds):
-            for name in wanted:
+            for name in _asked(case, sides):
                 command: list[Any] = [sys.executable, "-c", IMPORT.format(PACKAGES.get(name, name))]
                 done = subprocess.run(command, capture_output=True, text=True)
                 if done.returncode:

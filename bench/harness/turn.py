@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+STRETCH = 20.0  # seconds after which the next in line gets a turn
 
 
 class Turn:
@@ -13,6 +19,19 @@ class Turn:
 
     def __init__(self, files: Sequence[str] = ()) -> None:
         self._files = files
+
+    def stretches(self, items: Iterable[T]) -> Iterator[Iterator[T]]:
+        """The items in stretches; the machine is ours during each, and offered to others in between."""
+        waiting = list(items)[::-1]
+
+        def stretch() -> Iterator[T]:
+            until = time.monotonic() + STRETCH
+            while waiting and time.monotonic() < until:
+                yield waiting.pop()
+
+        while waiting:
+            with self.alone():
+                yield stretch()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
