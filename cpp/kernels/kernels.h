@@ -237,6 +237,35 @@ struct Kernels {
     void (*move_average)(int64_t n, float rate, const float* x, float* average);
   };
   const Update* update;
+
+  // Convolution with a 3×3 window by F(4×4, 3×3): of tiles of 4×4 output pixels that see 6×6 input pixels. A tile is 36
+  // values a channel, one for each position: channel c of tile t at position p is at [p * position + t * ld + c]. Whole
+  // vectors of channels are written there.
+  struct Winograd {
+    struct Images {
+      int64_t height, width, channels;  // of the images read or written
+      int64_t tile_rows, tile_columns;  // of tiles in an image
+      int64_t pad_height, pad_width;    // a tile sees pixels from 4 * tile - pad on
+    };
+    // Tiles first … first+count-1, numbered over all images: x → Bᵀ x B.
+    void (*input)(const Images& images, const float* x, int64_t first, int64_t count, float* v, int64_t ldv,
+                  int64_t position);
+    // m → y = Aᵀ m A, plus the bias (channels,) or null, then max(y, 0) where relu is set.
+    void (*output)(const Images& images, const float* m, int64_t ldm, int64_t position, int64_t first, int64_t count,
+                   const float* bias, bool relu, float* y);
+    // dy → A dy Aᵀ.
+    void (*gradient)(const Images& images, const float* dy, int64_t first, int64_t count, float* m, int64_t ldm,
+                     int64_t position);
+    // w (9, channels, ldw), n columns of it → G w Gᵀ as one panel (channels, Gemm::columns) at each position.
+    void (*weights)(int64_t channels, int64_t n, int64_t ldw, const float* w, float* u, int64_t position);
+    // The same of w rotated by half a turn and transposed: channels first … first+n-1 → a panel (ldw, Gemm::columns).
+    void (*weights_rotated)(int64_t channels, int64_t n, int64_t first, int64_t ldw, const float* w, float* u,
+                            int64_t position);
+    // n columns of one channel: the sum of `count` parts of u, `part` apart → dw = Gᵀ u G, taps `tap` apart.
+    void (*weight_gradient)(int64_t n, const float* u, int64_t position, int64_t count, int64_t part, float* dw,
+                            int64_t tap);
+  };
+  const Winograd* winograd;
 };
 
 }  // namespace nnfast

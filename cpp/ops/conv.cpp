@@ -28,8 +28,8 @@ class Conv final : public Op {
     epilogue_.alpha =
         static_cast<float>(attributes.get<double>("alpha", kActivations[static_cast<int>(epilogue_.activation)].alpha));
     algorithm_ = attributes.get<std::string>("algorithm", "auto");
-    check(algorithm_ == "auto" || algorithm_ == "patches", "algorithm must be \"auto\" or \"patches\", received \"",
-          algorithm_, "\"");
+    check(algorithm_ == "auto" || algorithm_ == "patches" || algorithm_ == "winograd",
+          "algorithm must be \"auto\", \"patches\" or \"winograd\", received \"", algorithm_, "\"");
   }
 
   std::vector<Spec> infer(const std::vector<Spec>& inputs) override {
@@ -57,6 +57,9 @@ class Conv final : public Op {
     if (epilogue_.bias)
       check(inputs[2].shape == Shape{y_[-1]}, "the bias must have shape ", Shape{y_[-1]}, ", received ",
             inputs[2].shape);
+    check(algorithm_ != "winograd" || winograd_applies(shape_),
+          "algorithm=\"winograd\" needs a window of 3 by 3 pixels, stride 1, no dilation and one group");
+    winograd_ = algorithm_ == "winograd" || (algorithm_ == "auto" && winograd_pays(shape_));
     return {{y_, DType::f32}};
   }
 
@@ -64,8 +67,7 @@ class Conv final : public Op {
     const bool dx = wanted[0], dw = wanted[1], db = epilogue_.bias && wanted[2];
     keeps_z_ = (dx || dw || db) && derivative_reads_input(epilogue_.activation);
     Requirements needs;
-    forward_ = kind_ == ConvKind::transposed ? make_patch_backward_data(shape_, epilogue_)
-                                             : make_patch_forward(shape_, epilogue_);
+    forward_ = kind_ == ConvKind::transposed ? make_backward_data(shape_, epilogue_) : make_forward(shape_, epilogue_);
     needs.forward = forward_->phases();
     needs.forward_scratch = forward_->scratch();
     needs.worker_scratch = forward_->worker_scratch();
@@ -93,11 +95,11 @@ class Conv final : public Op {
     if (db) add_step(needs, Step::bias, nullptr, {{1, 100}});
     pass_scratch_at_ = scratch;
     int64_t pass_scratch = 0;
-    weights_ = dw ? make_patch_backward_weights(shape_) : nullptr;
+    weights_ = dw ? make_backward_weights(shape_) : nullptr;
     const ConvEpilogue none;
     data_ = !dx                             ? nullptr
-            : kind_ == ConvKind::transposed ? make_patch_forward(shape_, none)
-                                            : make_patch_backward_data(shape_, none);
+            : kind_ == ConvKind::transposed ? make_forward(shape_, none)
+                                            : make_backward_data(shape_, none);
     for (const auto& [step, pass] : {std::pair{Step::weights, weights_.get()}, std::pair{Step::data, data_.get()}}) {
       if (pass == nullptr) continue;
       add_step(needs, step, pass, pass->phases());
@@ -136,6 +138,16 @@ class Conv final : public Op {
   }
 
  private:
+  std::unique_ptr<ConvPass> make_forward(const ConvShape& shape, const ConvEpilogue& epilogue) const {
+    return winograd_ ? make_winograd_forward(shape, epilogue) : make_patch_forward(shape, epilogue);
+  }
+  std::unique_ptr<ConvPass> make_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue) const {
+    return winograd_ ? make_winograd_backward_data(shape, epilogue) : make_patch_backward_data(shape, epilogue);
+  }
+  std::unique_ptr<ConvPass> make_backward_weights(const ConvShape& shape) const {
+    return winograd_ ? make_winograd_backward_weights(shape) : make_patch_backward_weights(shape);
+  }
+
   enum class Step { gradient, bias, weights, data };
   struct PhaseOf {
     Step step;
@@ -172,6 +184,7 @@ class Conv final : public Op {
   const ConvKind kind_;
   const Attributes attributes_;
   std::string algorithm_;
+  bool winograd_ = false;
   ConvEpilogue epilogue_;
   ConvShape shape_;
   Shape y_;

@@ -52,6 +52,11 @@ inline int64_t even_part(int64_t whole, int64_t largest, int64_t unit = 1) {
   return ceil_div(ceil_div(whole, parts), unit) * unit;
 }
 
+// A block with nothing set but its sizes and the height of its row panels.
+Kernels::Gemm::Block gemm_block(int64_t m, int64_t n, int64_t k);
+// The product of a block whose k may exceed the kernel's chain; bias, or null, and relu come last.
+void multiply(Kernels::Gemm::Block block, const float* bias = nullptr, bool relu = false);
+
 // Applies the activation to `rows` of `columns` floats each, `ld` apart, at the same place in both arrays.
 void activate(const ConvEpilogue& epilogue, const float* out, float* activated, int64_t rows, int64_t columns,
               int64_t ld);
@@ -63,5 +68,13 @@ void sum_parts(const float* parts, int64_t count, int64_t stride, int64_t n, int
 std::unique_ptr<ConvPass> make_patch_forward(const ConvShape& shape, const ConvEpilogue& epilogue);
 std::unique_ptr<ConvPass> make_patch_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue);
 std::unique_ptr<ConvPass> make_patch_backward_weights(const ConvShape& shape);
+
+// Winograd's F(4×4, 3×3): 36 products instead of 144, for a window of 3×3, stride 1, no dilation, one group.
+bool winograd_applies(const ConvShape& shape);
+// Whether it is faster than patches, by a count of the work on one image.
+bool winograd_pays(const ConvShape& shape);
+std::unique_ptr<ConvPass> make_winograd_forward(const ConvShape& shape, const ConvEpilogue& epilogue);
+std::unique_ptr<ConvPass> make_winograd_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue);
+std::unique_ptr<ConvPass> make_winograd_backward_weights(const ConvShape& shape);
 
 }  // namespace nnfast

@@ -14,22 +14,6 @@
 
 namespace nnfast {
 
-void activate(const ConvEpilogue& epilogue, const float* out, float* activated, int64_t rows, int64_t columns,
-              int64_t ld) {
-  if (epilogue.activation == Activation::linear) return;
-  const auto f = kernels().activations->forward[static_cast<int>(epilogue.activation)];
-  if (columns == ld) {
-    f(rows * columns, out, activated, epilogue.alpha);
-    return;
-  }
-  for (int64_t row = 0; row < rows; ++row) f(columns, out + row * ld, activated + row * ld, epilogue.alpha);
-}
-
-void sum_parts(const float* parts, int64_t count, int64_t stride, int64_t n, int64_t task, int64_t tasks, float* out) {
-  const int64_t share = round_up(ceil_div(n, tasks), kLine), begin = std::min(n, task * share);
-  kernels().conv->column_sums(count, std::min(share, n - begin), parts + begin, stride, out + begin);
-}
-
 namespace {
 
 constexpr int64_t kTileFloats = 48 * 1024;  // of patches: 192 KB, so that weights and results fit beside them in 512 KB
@@ -40,30 +24,6 @@ int64_t patch_stride(int64_t depth) {
   const int64_t lanes = kernels().lanes;
   const int64_t ld = round_up(depth + lanes - 1, kLine);
   return ld % 256 == 0 ? ld + kLine : ld;
-}
-
-// The product of a block whose k may exceed the kernel's chain.
-void multiply(Kernels::Gemm::Block block, const float* bias, bool relu) {
-  const int64_t depth = block.k, part = even_part(depth, kernels().gemm->chain, 8);
-  for (int64_t k = 0; k < depth; k += part) {
-    block.k = std::min(part, depth - k);
-    const bool last = k + block.k == depth;
-    block.bias = last ? bias : nullptr;
-    block.relu = last && relu;
-    kernels().gemm->block(block);
-    block.a += block.k * block.a_k;
-    block.b += block.k * block.b_k;
-    block.accumulate = true;
-  }
-}
-
-Kernels::Gemm::Block gemm_block(int64_t m, int64_t n, int64_t k) {
-  Kernels::Gemm::Block block{};
-  block.m = m;
-  block.n = n;
-  block.k = k;
-  block.height = static_cast<int>(even_part(m, kernels().gemm->rows));
-  return block;
 }
 
 class PatchForward final : public ConvPass {

@@ -62,11 +62,10 @@ def check_exact(case, rng, **attributes):
     np.testing.assert_array_equal(db, dy.sum(tuple(range(dy.ndim - 1))), str(case))
 
 
-@pytest.mark.parametrize("algorithm", ["auto", "patches"])
-def test_random_geometries_are_exact_on_integers(isa, algorithm):
+def test_random_geometries_are_exact_on_integers(isa):
     rng = np.random.default_rng(7)
     for _ in range(120):
-        check_exact(random_case(rng), rng, algorithm=algorithm)
+        check_exact(random_case(rng), rng, algorithm="patches")
 
 
 # Shapes that take each way of splitting the work: many pixels, many channels, one image, more channels than a chain,
@@ -86,10 +85,9 @@ LARGE = [
 ]
 
 
-@pytest.mark.parametrize("algorithm", ["auto", "patches"])
 @pytest.mark.parametrize("case", LARGE, ids=lambda case: "x".join(map(str, case["w_shape"])))
-def test_large_shapes_are_exact_on_integers(isa, case, algorithm):
-    check_exact(case, np.random.default_rng(3), algorithm=algorithm)
+def test_large_shapes_are_exact_on_integers(isa, case):
+    check_exact(case, np.random.default_rng(3), algorithm="patches")
 
 
 def test_rounding_errors_are_those_of_a_sum():
@@ -110,12 +108,76 @@ def test_rounding_errors_are_those_of_a_sum():
             assert np.all(abs(got - of(a, b)) <= bound), (name, case)
 
 
-@pytest.mark.parametrize("case", LARGE, ids=lambda case: "x".join(map(str, case["w_shape"])))
+# Sizes around the tile of 4×4 pixels, channels around every vector width; both of its schedules, in rounds and in one.
+WINOGRAD = [
+    {"x_shape": (2, 8, 8, 3), "w_shape": (3, 3, 3, 5), "padding": "same"},
+    {"x_shape": (1, 3, 3, 1), "w_shape": (3, 3, 1, 1)},
+    {"x_shape": (1, 1, 1, 7), "w_shape": (3, 3, 7, 4), "padding": "same"},
+    {"x_shape": (3, 7, 9, 17), "w_shape": (3, 3, 17, 33), "padding": "same"},
+    {"x_shape": (3, 6, 10, 20), "w_shape": (3, 3, 20, 40), "padding": [(2, 0), (0, 3)]},
+    {"x_shape": (2, 14, 13, 64), "w_shape": (3, 3, 64, 64), "padding": "same"},
+    {"x_shape": (30, 5, 6, 32), "w_shape": (3, 3, 32, 16)},
+    {"x_shape": (2, 13, 15, 140), "w_shape": (3, 3, 140, 130), "padding": "same"},
+    {"x_shape": (6, 7, 7, 400), "w_shape": (3, 3, 400, 96), "padding": "same"},
+    {"x_shape": (40, 4, 4, 129), "w_shape": (3, 3, 129, 128), "padding": "same"},
+]
+
+
+@pytest.mark.parametrize("case", WINOGRAD, ids=lambda case: "x".join(map(str, case["x_shape"] + case["w_shape"][2:])))
+def test_winograd_has_a_few_times_the_rounding_error_of_a_sum(isa, case):
+    conv = Convolution(**case)
+    rng = np.random.default_rng(11)
+    x, w, dy = (rng.standard_normal(s).astype(np.float32) for s in (conv.x_shape, conv.w_shape, conv.y_shape))
+    attributes = attributes_of(conv, case.get("padding", "valid"), algorithm="winograd")
+    (y,), (dx, dw) = _core.run_op("conv", [x, w], attributes, [dy])
+    for name, got, expected in [
+        ("y", y, conv.forward(x, w)),
+        ("dx", dx, conv.backward_data(dy, w)),
+        ("dw", dw, conv.backward_weights(x, dy)),
+    ]:
+        rms = np.sqrt(np.mean(expected**2))
+        assert np.sqrt(np.mean((got - expected) ** 2)) <= 1.5e-6 * rms, name
+        assert np.max(abs(got - expected)) <= 1.5e-5 * rms, name
+
+
+def test_winograd_adds_bias_and_activation(isa):
+    rng = np.random.default_rng(12)
+    x = rng.standard_normal((2, 9, 10, 18)).astype(np.float32)
+    w = rng.standard_normal((3, 3, 18, 21)).astype(np.float32)
+    bias = rng.standard_normal(21).astype(np.float32)
+    dy = rng.standard_normal((2, 9, 10, 21)).astype(np.float32)
+    for activation in ("linear", "relu", "tanh", "gelu"):
+        attributes = {"padding": "same", "activation": activation}
+        (y,), gradients = _core.run_op("conv", [x, w, bias], {**attributes, "algorithm": "winograd"}, [dy])
+        (y2,), gradients2 = _core.run_op("conv", [x, w, bias], {**attributes, "algorithm": "patches"}, [dy])
+        # A relu may fall on either side of zero: compare where both agree on it.
+        np.testing.assert_allclose(y, y2, atol=1e-4)
+        for a, b in zip(gradients, gradients2, strict=True):
+            assert np.mean(abs(a - b)) < 2e-5 * np.mean(abs(b))
+
+
+def test_winograd_is_chosen_where_it_has_fewer_operations():
+    rng = np.random.default_rng(13)
+    for x_shape, w_shape, expected in [
+        ((1, 28, 28, 64), (3, 3, 64, 64), "winograd"),
+        ((1, 14, 14, 256), (3, 3, 256, 256), "winograd"),
+        ((2, 32, 32, 3), (3, 3, 3, 32), "patches"),
+        ((1, 28, 28, 64), (5, 5, 64, 64), "patches"),
+    ]:
+        x, w = (rng.standard_normal(shape).astype(np.float32) for shape in (x_shape, w_shape))
+        (auto,), _ = _core.run_op("conv", [x, w], {"padding": "same"})
+        (forced,), _ = _core.run_op("conv", [x, w], {"padding": "same", "algorithm": expected})
+        np.testing.assert_array_equal(auto, forced)
+
+
+@pytest.mark.parametrize("case", LARGE + WINOGRAD, ids=lambda case: "x".join(map(str, case["x_shape"])))
 def test_same_bits_for_any_number_of_threads(case):
     conv = Convolution(**case)
     rng = np.random.default_rng(1)
     x, w, dy = (rng.standard_normal(s).astype(np.float32) for s in (conv.x_shape, conv.w_shape, conv.y_shape))
-    attributes = attributes_of(conv, case.get("padding", "valid"))
+    attributes = attributes_of(
+        conv, case.get("padding", "valid"), algorithm="winograd" if case in WINOGRAD else "patches"
+    )
     one = _core.run_op("conv", [x, w], attributes, [dy], threads=1)
     two = _core.run_op("conv", [x, w], attributes, [dy], threads=3)
     for a, b in zip(one[0] + one[1], two[0] + two[1], strict=True):
@@ -124,10 +186,12 @@ def test_same_bits_for_any_number_of_threads(case):
 
 def test_an_image_has_the_same_bits_alone_and_in_a_batch():
     rng = np.random.default_rng(1)
-    for case in LARGE:
+    for case in LARGE + WINOGRAD:
         conv = Convolution(**case)
         x, w = (rng.standard_normal(s).astype(np.float32) for s in (conv.x_shape, conv.w_shape))
-        attributes = attributes_of(conv, case.get("padding", "valid"))
+        attributes = attributes_of(
+            conv, case.get("padding", "valid"), algorithm="winograd" if case in WINOGRAD else "auto"
+        )
         (batch,), _ = _core.run_op("conv", [x, w], attributes)
         (alone,), _ = _core.run_op("conv", [x[:1], w], attributes)
         np.testing.assert_array_equal(alone, batch[:1])
@@ -290,6 +354,7 @@ BAD = [
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"padding": "explicit", "pads": [1, 1, -1, 1]}, "must not be negative"),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"activation": "rule"}, "no activation is named"),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"algorithm": "magic"}, "algorithm must be"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"algorithm": "winograd", "strides": [2]}, "window of 3 by 3"),
     ("depthwise_conv", [(2, 8, 8, 3), (3, 3, 4, 1)], {}, "depthwise kernel of shape"),
     ("conv_transpose", [(2, 8, 8, 3), (3, 3, 3, 4)], {}, r"\(window, out_channels, 3\)"),
     ("conv_transpose", [(2, 8, 8, 3), (3, 3, 4, 3)], {"groups": 3}, "has one group"),

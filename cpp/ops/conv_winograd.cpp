@@ -1,0 +1,326 @@
+// Convolution with a 3×3 window and stride 1 by Winograd's F(4×4, 3×3); kernels/winograd.cpp has the formulas.
+//
+// Each direction transforms tiles, multiplies 36 small matrices and transforms back. Two schedules:
+//   local   a task does all of it for a block of tiles in its thread's own scratch, sized for the level-2 cache;
+//   shared  each of the three is a phase over many tiles in shared scratch. For many channels, whose transformed
+//           weights are too large to be read again for every block of tiles.
+// Both add in the same order, so that forward and backward-data give the same bits either way.
+#include <algorithm>
+
+#include "core/buffer.h"
+#include "dispatch/dispatch.h"
+#include "ops/conv_pass.h"
+
+namespace nnfast {
+namespace {
+
+using Images = Kernels::Winograd::Images;
+
+constexpr int64_t kPositions = 36;
+// Floats of transformed tiles in a thread's scratch: 640 KB of a level-2 cache of 1 MB.
+constexpr int64_t kLocalFloats = 160 * 1024;
+// Above this many weights of a tap the transformed weights, 36 times as many, leave the level-2 cache.
+constexpr int64_t kSharedWeights = 128 * 128;
+
+// The stride between tiles, or positions: whole vectors, and not a multiple of 1 KB, which would lay all positions of a
+// tile into the same few sets of the level-1 cache.
+int64_t padded(int64_t floats) {
+  const int64_t size = round_up(floats, kLine);
+  return size % 256 == 0 ? size + kLine : size;
+}
+
+// Transformed tiles of images: 36 matrices (tiles, channels).
+struct TileMatrices {
+  int64_t ld = 0, position = 0;
+  TileMatrices() = default;
+  TileMatrices(int64_t channels, int64_t tiles) : ld(padded(channels)), position(padded(ld * tiles)) {}
+  int64_t size() const { return kPositions * position; }
+};
+
+int64_t tiles_of_image(const Images& images) { return images.tile_rows * images.tile_columns; }
+
+// Forward, and backward-data: that is forward of dy with rotated weights.
+class WinogradImages final : public ConvPass {
+ public:
+  WinogradImages(const ConvShape& shape, const ConvEpilogue& epilogue, bool backward)
+      : epilogue_(epilogue),
+        backward_(backward),
+        weight_channels_(shape.channels),
+        weight_columns_(shape.out_channels) {
+    const Window& w = shape.window;
+    const int64_t lanes = kernels().lanes, columns = kernels().gemm->columns;
+    const int64_t* from = backward ? w.out : w.in;
+    const int64_t* to = backward ? w.in : w.out;
+    in_ = {from[1],
+           from[2],
+           backward ? shape.out_channels : shape.channels,
+           ceil_div(to[1], 4),
+           ceil_div(to[2], 4),
+           backward ? 2 - w.pad[1] : w.pad[1],
+           backward ? 2 - w.pad[2] : w.pad[2]};
+    out_ = in_;
+    out_.height = to[1];
+    out_.width = to[2];
+    out_.channels = backward ? shape.channels : shape.out_channels;
+    tiles_ = shape.images * tiles_of_image(in_);
+    width_ = round_up(out_.channels, lanes);
+    panels_ = ceil_div(out_.channels, columns);
+    panel_ = in_.channels * columns;
+    weight_position_ = padded(panels_ * panel_);
+    scratch_ = kPositions * weight_position_;
+    phases_.push_back({panels_, scratch_ / kFloatsPerNs});
+
+    const int64_t per_tile = kPositions * (padded(in_.channels) + padded(width_));
+    const double flops = 2.0 * kPositions * in_.channels * width_;
+    const double per_tile_cost = flops / kFlopsPerNs + per_tile / kFloatsPerNs * 2;
+    shared_ = in_.channels * out_.channels > kSharedWeights;
+    if (shared_) {
+      const int64_t spare = shape.input_size() + shape.output_size() + 5 * shape.weight_size() - scratch_;
+      const int64_t fitting = std::max<int64_t>(1, spare / per_tile);
+      block_ = even_part(std::max<int64_t>(1, tiles_), std::min<int64_t>(fitting, 512));
+      in_tiles_ = TileMatrices(in_.channels, block_);
+      out_tiles_ = TileMatrices(width_, block_);
+      panel_part_ = std::min<int64_t>(panels_, 4);
+      scratch_ += in_tiles_.size() + out_tiles_.size();
+      for (int64_t first = 0; first < tiles_; first += block_) {
+        const int64_t count = std::min(block_, tiles_ - first);
+        phases_.push_back({ceil_div(count, kTransformed), count * per_tile / kFloatsPerNs});
+        phases_.push_back({kPositions * ceil_div(panels_, panel_part_), count * flops / kFlopsPerNs});
+        phases_.push_back({ceil_div(count, kTransformed), count * per_tile / kFloatsPerNs});
+      }
+    } else {
+      const int64_t rows = kernels().gemm->rows;
+      int64_t block = std::max(rows, kLocalFloats / per_tile / rows * rows);
+      while (block > rows && ceil_div(tiles_, block) < 8) block -= rows;
+      block_ = even_part(std::max<int64_t>(1, tiles_), block, rows);
+      in_tiles_ = TileMatrices(in_.channels, block_);
+      out_tiles_ = TileMatrices(width_, block_);
+      worker_scratch_ = in_tiles_.size() + out_tiles_.size();
+      phases_.push_back({ceil_div(tiles_, block_), tiles_ * per_tile_cost});
+    }
+    separate_ = epilogue.activation != Activation::linear && epilogue.activation != Activation::relu;
+    if (separate_)
+      phases_.push_back(
+          {shape.images * out_.height, shape.images * out_.height * out_.width * out_.channels / kFloatsPerNs});
+  }
+
+  void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
+    if (phase == 0) return transform_weights(args, task, scratch);
+    if (separate_ && phase + 1 == static_cast<int>(phases_.size())) {
+      const int64_t row = out_.width * out_.channels;
+      return activate(epilogue_, args.out + task * row, args.activated + task * row, 1, row, row);
+    }
+    if (!shared_) {
+      const int64_t first = task * block_, count = std::min(block_, tiles_ - first);
+      float *in = worker.scratch, *out = worker.scratch + in_tiles_.size();
+      transform_input(args, first, count, in);
+      for (int64_t position = 0; position < kPositions; ++position)
+        multiply_position(position, count, 0, panels_, in, scratch, out);
+      return transform_output(args, first, count, out);
+    }
+    const int64_t first = (phase - 1) / 3 * block_, count = std::min(block_, tiles_ - first);
+    float *in = scratch + kPositions * weight_position_, *out = in + in_tiles_.size();
+    const int64_t part = task * kTransformed, part_count = std::min(kTransformed, count - part);
+    switch ((phase - 1) % 3) {
+      case 0:
+        return transform_input(args, first + part, part_count, in + part * in_tiles_.ld);
+      case 1: {
+        const int64_t parts = ceil_div(panels_, panel_part_), panel = task % parts * panel_part_;
+        return multiply_position(task / parts, count, panel, std::min(panel_part_, panels_ - panel), in, scratch, out);
+      }
+      default:
+        return transform_output(args, first + part, part_count, out + part * out_tiles_.ld);
+    }
+  }
+
+ private:
+  static constexpr int64_t kTransformed = 8;  // tiles in a task of a transformation
+
+  void transform_weights(const ConvArgs& args, int64_t panel, float* u) const {
+    const Kernels::Winograd& winograd = *kernels().winograd;
+    const int64_t first = panel * kernels().gemm->columns,
+                  n = std::min<int64_t>(kernels().gemm->columns, out_.channels - first);
+    if (backward_)
+      winograd.weights_rotated(weight_channels_, n, first, weight_columns_, args.w, u + panel * panel_,
+                               weight_position_);
+    else
+      winograd.weights(weight_channels_, n, weight_columns_, args.w + first, u + panel * panel_, weight_position_);
+  }
+  void transform_input(const ConvArgs& args, int64_t first, int64_t count, float* out) const {
+    kernels().winograd->input(in_, backward_ ? args.dy : args.x, first, count, out, in_tiles_.ld, in_tiles_.position);
+  }
+  void transform_output(const ConvArgs& args, int64_t first, int64_t count, const float* in) const {
+    kernels().winograd->output(out_, in, out_tiles_.ld, out_tiles_.position, first, count,
+                               epilogue_.bias ? args.bias : nullptr, epilogue_.activation == Activation::relu,
+                               args.out);
+  }
+  void multiply_position(int64_t position, int64_t count, int64_t panel, int64_t panels, const float* in,
+                         const float* u, float* out) const {
+    const int64_t columns = kernels().gemm->columns, first = panel * columns;
+    Kernels::Gemm::Block block = gemm_block(count, std::min(panels * columns, width_ - first), in_.channels);
+    block.a = in + position * in_tiles_.position;
+    block.a_row = in_tiles_.ld;
+    block.a_k = 1;
+    block.a_panel = block.height * block.a_row;
+    block.b = u + position * weight_position_ + panel * panel_;
+    block.b_k = columns;
+    block.b_panel = panel_;
+    block.c = out + position * out_tiles_.position + first;
+    block.ldc = out_tiles_.ld;
+    multiply(block);
+  }
+
+  const ConvEpilogue epilogue_;
+  const bool backward_;
+  const int64_t weight_channels_, weight_columns_;  // of w as it is in memory
+  Images in_, out_;
+  int64_t tiles_, block_;                             // of all images; in a task, or a round of phases
+  int64_t width_, panels_, panel_, weight_position_;  // of transformed weights: columns, panels of them, their sizes
+  int64_t panel_part_ = 0;                            // panels in a task
+  TileMatrices in_tiles_, out_tiles_;
+  bool shared_, separate_;
+};
+
+class WinogradWeights final : public ConvPass {
+ public:
+  explicit WinogradWeights(const ConvShape& shape) : shape_(shape) {
+    const Window& w = shape.window;
+    const int64_t lanes = kernels().lanes, rows = kernels().gemm->rows;
+    in_ = {w.in[1], w.in[2], shape.channels, ceil_div(w.out[1], 4), ceil_div(w.out[2], 4), w.pad[1], w.pad[2]};
+    out_ = in_;
+    out_.height = w.out[1];
+    out_.width = w.out[2];
+    out_.channels = shape.out_channels;
+    tiles_ = shape.images * tiles_of_image(in_);
+    width_ = round_up(out_.channels, lanes);
+    weight_position_ = padded(in_.channels * width_);
+    part_ = kPositions * weight_position_;
+
+    const int64_t per_tile = kPositions * (padded(in_.channels) + padded(width_));
+    const double flops = 2.0 * kPositions * in_.channels * width_;
+    const double cost = tiles_ * (flops / kFlopsPerNs + per_tile / kFloatsPerNs * 2);
+    const int64_t spare = shape.input_size() + 5 * shape.weight_size();
+    const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 1e5, 1.0, 16.0));
+    // Local: a sum of its own for each chunk of tiles, where there is memory for enough of them.
+    chunks_ = std::clamp<int64_t>(std::min(spare / part_, tiles_ / rows), 1, wanted);
+    shared_ = in_.channels * out_.channels > kSharedWeights || (chunks_ < 8 && chunks_ < wanted);
+    if (shared_) {
+      const int64_t fitting = std::max<int64_t>(1, (spare - part_) / per_tile);
+      block_ = even_part(std::max<int64_t>(1, tiles_), std::min<int64_t>(fitting, kernels().gemm->chain));
+      chunks_ = 1;
+      channel_part_ = std::min(in_.channels, 4 * rows);
+      in_tiles_ = TileMatrices(in_.channels, block_);
+      out_tiles_ = TileMatrices(width_, block_);
+      scratch_ = part_ + in_tiles_.size() + out_tiles_.size();
+      for (int64_t first = 0; first < tiles_; first += block_) {
+        const int64_t count = std::min(block_, tiles_ - first);
+        phases_.push_back({ceil_div(count, kTransformed), count * per_tile / kFloatsPerNs});
+        phases_.push_back({kPositions * ceil_div(in_.channels, channel_part_), count * flops / kFlopsPerNs});
+      }
+    } else {
+      const int64_t block = std::max(rows, kLocalFloats / per_tile / rows * rows);
+      block_ = even_part(std::max<int64_t>(1, tiles_), block);
+      chunk_ = ceil_div(ceil_div(std::max<int64_t>(1, tiles_), block_), chunks_) * block_;
+      chunks_ = ceil_div(std::max<int64_t>(1, tiles_), chunk_);
+      in_tiles_ = TileMatrices(in_.channels, block_);
+      out_tiles_ = TileMatrices(width_, block_);
+      scratch_ = chunks_ * part_;
+      worker_scratch_ = in_tiles_.size() + out_tiles_.size();
+      phases_.push_back({chunks_, cost});
+    }
+    phases_.push_back({in_.channels, chunks_ * part_ / kFloatsPerNs});
+  }
+
+  void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
+    if (phase + 1 == static_cast<int>(phases_.size())) {
+      kernels().winograd->weight_gradient(out_.channels, scratch + task * width_, weight_position_,
+                                          tiles_ ? chunks_ : 0, part_, args.out + task * out_.channels,
+                                          in_.channels * out_.channels);
+      return;
+    }
+    if (!shared_) {
+      float *in = worker.scratch, *out = worker.scratch + in_tiles_.size();
+      const int64_t end = std::min(tiles_, (task + 1) * chunk_);
+      for (int64_t first = task * chunk_; first < end; first += block_) {
+        const int64_t count = std::min(block_, end - first);
+        transform(args, first, count, in, out);
+        for (int64_t position = 0; position < kPositions; ++position)
+          multiply_position(position, count, 0, in_.channels, first > task * chunk_, in, out, scratch + task * part_);
+      }
+      return;
+    }
+    const int64_t first = phase / 2 * block_, count = std::min(block_, tiles_ - first);
+    float *in = scratch + part_, *out = in + in_tiles_.size();
+    if (phase % 2 == 0) {
+      const int64_t part = task * kTransformed;
+      return transform(args, first + part, std::min(kTransformed, count - part), in + part * in_tiles_.ld,
+                       out + part * out_tiles_.ld);
+    }
+    const int64_t parts = ceil_div(in_.channels, channel_part_), channel = task % parts * channel_part_;
+    multiply_position(task / parts, count, channel, std::min(channel_part_, in_.channels - channel), phase > 1, in, out,
+                      scratch);
+  }
+
+ private:
+  static constexpr int64_t kTransformed = 8;  // tiles in a task of a transformation
+
+  void transform(const ConvArgs& args, int64_t first, int64_t count, float* in, float* out) const {
+    kernels().winograd->input(in_, args.x, first, count, in, in_tiles_.ld, in_tiles_.position);
+    kernels().winograd->gradient(out_, args.dy, first, count, out, out_tiles_.ld, out_tiles_.position);
+  }
+  // Some channels of the transformed weights' gradient at one position: += inᵀ · out.
+  void multiply_position(int64_t position, int64_t count, int64_t channel, int64_t channels, bool accumulate,
+                         const float* in, const float* out, float* u) const {
+    Kernels::Gemm::Block block = gemm_block(channels, width_, count);
+    block.a = in + position * in_tiles_.position + channel;
+    block.a_row = 1;
+    block.a_k = in_tiles_.ld;
+    block.a_panel = block.height;
+    block.b = out + position * out_tiles_.position;
+    block.b_k = out_tiles_.ld;
+    block.b_panel = kernels().gemm->columns;
+    block.c = u + position * weight_position_ + channel * width_;
+    block.ldc = width_;
+    block.accumulate = accumulate;
+    multiply(block);
+  }
+
+  const ConvShape shape_;
+  Images in_, out_;
+  int64_t tiles_, block_;                   // of all images; transformed at a time
+  int64_t chunk_ = 0, chunks_;              // tiles summed in one chain
+  int64_t width_, weight_position_, part_;  // of transformed weights: columns, a position, all positions
+  int64_t channel_part_ = 0;                // channels in a task
+  TileMatrices in_tiles_, out_tiles_;
+  bool shared_;
+};
+
+}  // namespace
+
+bool winograd_applies(const ConvShape& shape) {
+  const Window& w = shape.window;
+  return shape.groups == 1 && w.in[0] == 1 && w.size[0] == 1 && w.out[0] == 1 && w.size[1] == 3 && w.size[2] == 3 &&
+         w.stride[1] == 1 && w.stride[2] == 1 && w.dilation[1] == 1 && w.dilation[2] == 1;
+}
+
+bool winograd_pays(const ConvShape& shape) {
+  if (!winograd_applies(shape)) return false;
+  // Vector instructions of one image, those in memory counted like those in registers; two products at a time.
+  const double in = ceil_div(shape.channels, kernels().lanes), out = ceil_div(shape.out_channels, kernels().lanes);
+  const double tiles = static_cast<double>(ceil_div(shape.window.out[1], 4) * ceil_div(shape.window.out[2], 4));
+  const double direct = shape.out_pixels() * 9.0 * shape.channels * out * 0.55;
+  const double winograd = tiles * (36.0 * shape.channels * out * 0.55 + 130.0 * in + 100.0 * out);
+  return winograd < 0.8 * direct;
+}
+
+std::unique_ptr<ConvPass> make_winograd_forward(const ConvShape& shape, const ConvEpilogue& epilogue) {
+  return std::make_unique<WinogradImages>(shape, epilogue, false);
+}
+std::unique_ptr<ConvPass> make_winograd_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue) {
+  return std::make_unique<WinogradImages>(shape, epilogue, true);
+}
+std::unique_ptr<ConvPass> make_winograd_backward_weights(const ConvShape& shape) {
+  return std::make_unique<WinogradWeights>(shape);
+}
+
+}  // namespace nnfast
