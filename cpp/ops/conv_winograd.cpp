@@ -305,11 +305,27 @@ bool winograd_applies(const ConvShape& shape) {
 
 bool winograd_pays(const ConvShape& shape) {
   if (!winograd_applies(shape)) return false;
-  // Vector instructions of one image, those in memory counted like those in registers; two products at a time.
-  const double in = ceil_div(shape.channels, kernels().lanes), out = ceil_div(shape.out_channels, kernels().lanes);
-  const double tiles = static_cast<double>(ceil_div(shape.window.out[1], 4) * ceil_div(shape.window.out[2], 4));
-  const double direct = shape.out_pixels() * 9.0 * shape.channels * out * 0.55;
-  const double winograd = tiles * (36.0 * shape.channels * out * 0.55 + 130.0 * in + 100.0 * out);
+  const int64_t lanes = kernels().lanes, columns = kernels().gemm->columns;
+  const int64_t channels = shape.channels, out_channels = shape.out_channels;
+  const int64_t tiles = ceil_div(shape.window.out[1], 4) * ceil_div(shape.window.out[2], 4);
+  // Memory: no more than the images and five times the weights, even for one image.
+  const int64_t image = shape.in_pixels() * channels + shape.out_pixels() * out_channels;
+  const int64_t transformed =
+      kPositions *
+      (std::max(channels * round_up(out_channels, columns), out_channels * round_up(channels, columns)) +
+       (padded(channels) + padded(round_up(out_channels, lanes)) + 2 * kLine) * std::min<int64_t>(tiles, 14));
+  if (transformed > image + 5 * shape.weight_size()) return false;
+  // Time: cycles at two products each, loads and stores of the transformations at what they take from level 2.
+  const double in = ceil_div(channels, lanes), out = ceil_div(out_channels, lanes);
+  const double products = 36.0 * channels * out * 0.55;
+  double direct = shape.out_pixels() * 9.0 * channels * out * 0.55;
+  double winograd = tiles * (products + 130.0 * in + 100.0 * out);
+  // The transformed weights of many channels leave every cache: 4 ms for 512 × 512 channels, which a few tiles cannot
+  // win back. There, and only there, the choice depends on the number of images, and with it the last bits.
+  if (channels * out_channels > 256 * 256) {
+    direct *= shape.images;
+    winograd = winograd * shape.images + 36.0 * channels * out * 3.0;
+  }
   return winograd < 0.8 * direct;
 }
 
