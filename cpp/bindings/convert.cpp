@@ -26,7 +26,8 @@ Attributes to_attributes(const py::dict& values) {
       else
         attributes.set(name, value.cast<std::vector<double>>());
     } else {
-      throw py::type_error("attribute '" + name + "' must be a bool, int, float, str or a sequence of numbers, received " +
+      throw py::type_error("attribute '" + name +
+                           "' must be a bool, int, float, str or a sequence of numbers, received " +
                            std::string(py::str(py::type::of(value))));
     }
   }

@@ -146,7 +146,8 @@ void bind_variable(py::module_& module) {
       .def_property_readonly("name", &Variable::name)
       .def_property_readonly("shape", [](const Variable& v) { return to_tuple(v.spec().shape); })
       .def_property_readonly("dtype", [](const Variable& v) { return dtype_name(v.spec().dtype); })
-      .def("numpy", [](const Variable& v) { return copy_of(v.data(), v.spec()); }, "A copy of the contents.")
+      .def(
+          "numpy", [](const Variable& v) { return copy_of(v.data(), v.spec()); }, "A copy of the contents.")
       .def(
           "assign",
           [](Variable& v, const py::object& value) {
@@ -211,9 +212,12 @@ void bind_graph(py::module_& module) {
 
   py::class_<Graph>(module, "Graph", "Values and the nodes that compute them; executes nothing.")
       .def(py::init<>())
-      .def("input", [](Graph& g, const py::sequence& shape,
-                       const std::string& dtype) { return g.input({to_shape(shape), to_dtype(dtype)}); },
-           "shape"_a, "dtype"_a = "float32")
+      .def(
+          "input",
+          [](Graph& g, const py::sequence& shape, const std::string& dtype) {
+            return g.input({to_shape(shape), to_dtype(dtype)});
+          },
+          "shape"_a, "dtype"_a = "float32")
       .def("variable", &Graph::variable, "variable"_a)
       .def(
           "constant",
@@ -228,8 +232,10 @@ void bind_graph(py::module_& module) {
              const std::string& label) { return g.add(op, to_attributes(attributes), inputs, label); },
           "op"_a, "inputs"_a, "attributes"_a = py::dict(), "label"_a = "")
       .def("assign", &Graph::assign, "target"_a, "value"_a, "after_update"_a = false)
-      .def("shape", [](const Graph& g, ValueId id) { return to_tuple(g.value(id).spec.shape); }, "value"_a)
-      .def("dtype", [](const Graph& g, ValueId id) { return dtype_name(g.value(id).spec.dtype); }, "value"_a)
+      .def(
+          "shape", [](const Graph& g, ValueId id) { return to_tuple(g.value(id).spec.shape); }, "value"_a)
+      .def(
+          "dtype", [](const Graph& g, ValueId id) { return dtype_name(g.value(id).spec.dtype); }, "value"_a)
       .def_property_readonly("num_nodes", [](const Graph& g) { return g.nodes().size(); });
 
   py::class_<Program>(module, "Program", "A planned graph: how often it runs, it allocates and decides nothing anew.")
@@ -237,8 +243,8 @@ void bind_graph(py::module_& module) {
                        ValueId loss, std::shared_ptr<Block> block, std::shared_ptr<OptimizerState> optimizer,
                        const std::vector<ValueId>& gradients_of) {
              if (optimizer != nullptr) block = optimizer->block();
-             auto plan = std::make_shared<Plan>(
-                 std::move(graph), Purpose{outputs, accumulate, loss, std::move(block), gradients_of});
+             auto plan = std::make_shared<Plan>(std::move(graph),
+                                                Purpose{outputs, accumulate, loss, std::move(block), gradients_of});
              return std::make_unique<Program>(std::move(plan), std::move(optimizer));
            }),
            "graph"_a, "outputs"_a, "accumulate"_a = std::vector<ValueId>(), "loss"_a = -1, "block"_a = nullptr,
@@ -247,7 +253,8 @@ void bind_graph(py::module_& module) {
       .def("run", &run, "inputs"_a, "seed"_a = 0, "step"_a = 0, "One run without an optimizer: the outputs.")
       .def("train", &train, "inputs"_a, "rows"_a, "first_row"_a, "steps"_a, "learning_rates"_a, "seed"_a = 0,
            "Steps over rows of whole data sets: the sums of what is accumulated.")
-      .def("describe", [](const Program& p) { return p.plan().describe(); }, "The steps and the memory, as text.")
+      .def(
+          "describe", [](const Program& p) { return p.plan().describe(); }, "The steps and the memory, as text.")
       .def(
           "profile",
           [](Program& p, const py::sequence& given, int runs) {

@@ -5,6 +5,7 @@ PYBIND11_MODULE(_core, module) {
   nnfast::bind_runtime(module);
   nnfast::bind_run_op(module);
   nnfast::bind_kernels_gemm(module);
+  nnfast::bind_data(module);
   nnfast::bind_graph(module);
   nnfast::bind_update(module);
 }

@@ -58,8 +58,7 @@ py::tuple run_op(const std::string& name, const std::vector<py::object>& inputs,
   Buffer scratch(std::max(needs.forward_scratch, needs.backward_scratch));
   Buffer worker_scratch(round_up(needs.worker_scratch, kLine) * threads);
   std::vector<Worker> workers(threads);
-  for (int i = 0; i < threads; ++i)
-    workers[i] = {worker_scratch.data() + i * round_up(needs.worker_scratch, kLine), i};
+  for (int i = 0; i < threads; ++i) workers[i] = {worker_scratch.data() + i * round_up(needs.worker_scratch, kLine), i};
 
   py::list gradients;
   if (output_grads) {
@@ -71,8 +70,8 @@ py::tuple run_op(const std::string& name, const std::vector<py::object>& inputs,
       }
       out_grads.push_back(FloatArray::ensure(given));
       if (!out_grads.back()) throw py::error_already_set();
-      check(shape_of(out_grads.back()) == out_specs[i].shape, "gradient ", i, " has shape ",
-            shape_of(out_grads.back()), ", the output has ", out_specs[i].shape);
+      check(shape_of(out_grads.back()) == out_specs[i].shape, "gradient ", i, " has shape ", shape_of(out_grads.back()),
+            ", the output has ", out_specs[i].shape);
       out_grads_at.push_back(data_of(out_grads.back()));
     }
     for (size_t i = 0; i < in.size(); ++i) {
@@ -89,8 +88,8 @@ py::tuple run_op(const std::string& name, const std::vector<py::object>& inputs,
   }
 
   StepState state{seed, step};
-  Args args{inputs_at.data(), outputs_at.data(), kept_at.data(), out_grads_at.data(), in_grads_at.data(),
-            scratch.data(), &state};
+  Args args{inputs_at.data(),   outputs_at.data(), kept_at.data(), out_grads_at.data(),
+            in_grads_at.data(), scratch.data(),    &state};
   {
     py::gil_scoped_release release;
     OpJob forward(*op, Direction::forward, args, workers);

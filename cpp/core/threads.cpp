@@ -105,8 +105,8 @@ int num_threads() {
 }
 
 void set_num_threads(int threads) {
-  check(threads >= 1 && threads <= kMaxThreads, "the number of threads must be from 1 to ", kMaxThreads,
-        ", received ", threads);
+  check(threads >= 1 && threads <= kMaxThreads, "the number of threads must be from 1 to ", kMaxThreads, ", received ",
+        threads);
   Count& count = Count::instance();
   count.threads = threads;
   count.reason = "set_num_threads";

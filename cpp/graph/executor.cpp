@@ -66,7 +66,8 @@ class Executor::UpdateJob final : public Job {
 
   void schedule(Schedule& schedule) const {
     const std::vector<Phase>& phases = optimizer_.update().phases();
-    for (size_t i = 0; i < phases.size(); ++i) schedule.add(*this, static_cast<int>(i), phases[i].tasks, phases[i].cost);
+    for (size_t i = 0; i < phases.size(); ++i)
+      schedule.add(*this, static_cast<int>(i), phases[i].tasks, phases[i].cost);
   }
   void run(int phase, int64_t task, int) const override { optimizer_.update().run(phase, task, state); }
 
@@ -176,8 +177,13 @@ void Executor::bind_step(const PlannedStep& step) {
   find(step.input_grads, bound.input_grads);
   for (size_t i = 0; i < step.inputs.size(); ++i)
     if (step.inputs[i].kind == Place::Kind::input) input_uses_[step.inputs[i].index].push_back(&bound.inputs[i]);
-  bound.args = {bound.inputs.data(),      bound.outputs.data(),     bound.kept.data(), bound.output_grads.data(),
-                bound.input_grads.data(), locate(step.scratch), &state_};
+  bound.args = {bound.inputs.data(),
+                bound.outputs.data(),
+                bound.kept.data(),
+                bound.output_grads.data(),
+                bound.input_grads.data(),
+                locate(step.scratch),
+                &state_};
   if (step.kind == PlannedStep::Kind::update)
     bound.job = std::make_unique<UpdateJob>(*optimizer_);
   else if (step.kind == PlannedStep::Kind::zero)

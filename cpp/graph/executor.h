@@ -35,7 +35,8 @@ class Executor {
     const double* learning_rates = nullptr;  // of each step
     uint64_t seed = 0;
   };
-  // keep_going is asked before each step; what is summed is added to sums, one double an element. Returns the steps done.
+  // keep_going is asked before each step; what is summed is added to sums, one double an element. Returns the steps
+  // done.
   int64_t train(const Feed& feed, double* sums, const std::function<bool()>& keep_going);
 
   const float* output(int index) const { return output_at_[index]; }
@@ -86,8 +87,7 @@ class Program {
   // Gives an idle executor, bound, and takes it back when the lease ends.
   class Lease {
    public:
-    Lease(Program& program, std::unique_ptr<Executor> executor)
-        : program_(program), executor_(std::move(executor)) {}
+    Lease(Program& program, std::unique_ptr<Executor> executor) : program_(program), executor_(std::move(executor)) {}
     ~Lease();
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;

@@ -9,9 +9,8 @@ namespace nnfast {
 namespace {
 
 // Ops that take the attributes `activation` and `alpha`.
-const std::set<std::string> takes_activation = {
-    "dense",      "conv",       "depthwise_conv",       "conv_transpose",
-    "batch_norm", "layer_norm", "batch_norm_inference", "group_norm"};
+const std::set<std::string> takes_activation = {"dense",      "conv",       "depthwise_conv",       "conv_transpose",
+                                                "batch_norm", "layer_norm", "batch_norm_inference", "group_norm"};
 
 bool is_activation(const std::string& op_name) {
   return std::any_of(std::begin(kActivations), std::end(kActivations),
@@ -74,9 +73,8 @@ class Fusion {
   void remove_unused() {
     for (int i = static_cast<int>(graph_.nodes().size()) - 1; i >= 0; --i) {
       const Node& node = graph_.nodes()[i];
-      if (!node.removed && std::none_of(node.outputs.begin(), node.outputs.end(), [&](ValueId id) {
-            return kept_.count(id) != 0 || num_consumers(id) != 0;
-          }))
+      if (!node.removed && std::none_of(node.outputs.begin(), node.outputs.end(),
+                                        [&](ValueId id) { return kept_.count(id) != 0 || num_consumers(id) != 0; }))
         graph_.remove(i);
     }
   }

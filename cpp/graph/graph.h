@@ -45,8 +45,8 @@ class Graph {
   ValueId variable(const std::shared_ptr<Variable>& variable);  // the same value for the same variable
   ValueId constant(const Spec& spec, const void* data);
   // Checks the inputs at once, so that an error shows where the user made it.
-  std::vector<ValueId> add(const std::string& op_name, const Attributes& attributes,
-                           const std::vector<ValueId>& inputs, const std::string& label);
+  std::vector<ValueId> add(const std::string& op_name, const Attributes& attributes, const std::vector<ValueId>& inputs,
+                           const std::string& label);
   std::vector<ValueId> add(std::shared_ptr<Op> op, const std::string& op_name, const Attributes& attributes,
                            const std::vector<ValueId>& inputs, const std::string& label);
   void assign(const std::shared_ptr<Variable>& target, ValueId value, bool after_update);

@@ -9,8 +9,8 @@ std::vector<Segment> segments_of(const Block& block, const std::vector<bool>& de
                                  const std::vector<double>& multipliers) {
   std::vector<Segment> segments;
   for (size_t i = 0; i < block.variables().size(); ++i)
-    segments.push_back({block.offset(static_cast<int>(i)),
-                        round_up(block.variables()[i]->spec().shape.size(), kLine), decays[i], multipliers[i]});
+    segments.push_back({block.offset(static_cast<int>(i)), round_up(block.variables()[i]->spec().shape.size(), kLine),
+                        decays[i], multipliers[i]});
   return segments;
 }
 

@@ -12,10 +12,10 @@ namespace nnfast {
 
 // What is wanted of a graph.
 struct Purpose {
-  std::vector<ValueId> outputs;     // can be read after a run
-  std::vector<ValueId> accumulate;  // are summed over the runs, in double
-  ValueId loss = -1;                // a scalar; -1: nothing is differentiated
-  std::shared_ptr<Block> block;     // the variables to differentiate the loss by
+  std::vector<ValueId> outputs;       // can be read after a run
+  std::vector<ValueId> accumulate;    // are summed over the runs, in double
+  ValueId loss = -1;                  // a scalar; -1: nothing is differentiated
+  std::shared_ptr<Block> block;       // the variables to differentiate the loss by
   std::vector<ValueId> gradients_of;  // other values to differentiate it by; gradient i is output outputs.size() + i
 };
 
@@ -46,7 +46,7 @@ class Plan {
   const Graph& graph() const { return graph_; }
   const Purpose& purpose() const { return purpose_; }
   const std::vector<PlannedStep>& steps() const { return steps_; }
-  const std::vector<Place>& outputs() const { return outputs_; }        // of purpose.outputs, then the gradients
+  const std::vector<Place>& outputs() const { return outputs_; }  // of purpose.outputs, then the gradients
   const std::vector<Spec>& output_specs() const { return output_specs_; }
   const std::vector<Place>& accumulated() const { return accumulated_; }
   const Layout& layout() const { return layout_; }

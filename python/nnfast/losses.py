@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
+from . import _core, ops
 from .registry import Registry
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
@@ -70,7 +70,7 @@ class Loss:
         ValueError
             If there are NaN or infinite values among them.
         """
-        if y_true.dtype.kind == "f" and not np.isfinite(y_true).all():
+        if y_true.dtype.kind == "f" and not _core.all_finite(y_true):
             bad = int(np.size(y_true) - np.isfinite(y_true).sum())
             raise ValueError(
                 f"{self.name}: expected finite targets; received {bad} NaN or infinite values in y of shape "
@@ -215,7 +215,7 @@ def check_classes(name: str, y_true: np.ndarray, num_classes: int, ignore_class:
     ValueError
         If they are not integers from 0 to ``num_classes - 1`` (or `ignore_class`).
     """
-    if y_true.size == 0:
+    if _core.are_classes(y_true, num_classes):
         return
     if y_true.dtype.kind == "f" and not (y_true == np.floor(y_true)).all():
         raise ValueError(

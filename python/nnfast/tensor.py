@@ -90,7 +90,7 @@ class Tensor(Operators):
         ``"float32"`` or ``"int32"``.
     """
 
-    __slots__ = ("trace", "id", "shape", "dtype")
+    __slots__ = ("dtype", "id", "shape", "trace")
 
     def __init__(self, trace: Trace, id: int):
         self.trace = trace

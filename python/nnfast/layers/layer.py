@@ -376,7 +376,8 @@ class Layer:
     @property
     def losses(self) -> list[Any]:
         """What is added to the loss: the regularizers of the trainable weights, and what the last call on arrays
-        added."""
+        added.
+        """
         terms = [w.regularizer(w) for w in self.trainable_weights if w.regularizer is not None]
         return terms + self._called_losses
 

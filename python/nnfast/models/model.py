@@ -158,9 +158,10 @@ class Model(Layer):
 
     def check_targets(self, x: Sequence[np.ndarray], structure: Any, y: list[np.ndarray]) -> None:
         """Have each loss look at its targets."""
-        shapes = getattr(self, "_output_shapes", None)
-        if shapes is None:
+        if getattr(self, "_output_shapes", None) is None:
             shapes = [tensor.shape for tensor in self.outputs]  # type: ignore[attr-defined]
+            object.__setattr__(self, "_output_shapes", shapes)
+        shapes = self._output_shapes
         self.compiled.match(self.output_names_or_default(None), [a.shape for a in y], shapes)
         for loss, target, shape in zip(self.compiled.losses, y, shapes, strict=True):
             if loss is not None and hasattr(loss, "check_target"):
@@ -314,7 +315,9 @@ class Model(Layer):
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Take one step on one batch; return its loss and metrics, before the step.
+        """Take one step on one batch; return the loss and the metrics.
+
+        As in Keras 3, these are means over all batches since :meth:`reset_metrics`, :meth:`fit` or :meth:`evaluate`.
 
         Parameters
         ----------
@@ -331,12 +334,22 @@ class Model(Layer):
 
     def _on_batch(self, purpose: str, x: Any, y: Any, weight: Any, class_weight: Any, return_dict: bool) -> Any:
         compiled = self.compiled
-        if y is None:
-            raise ValueError(f"{purpose}_on_batch: expected targets y; received None")
-        source = loop.make_source(self, x, y, weight, class_weight, loop.rows_of_batch(x))
-        program = self.programs.get(purpose, source.x, source.structure, source.y, source.weights)
-        compiled.reset()
-        loop.train_steps(self, program, source.arrays, None, 0, 1)
+        plain = type(x) is type(y) is np.ndarray and weight is None and class_weight is None
+        # The same arrays' shapes and types as in an earlier call have the same program.
+        key = (purpose, x.shape, x.dtype, y.shape, y.dtype) if plain else None
+        program = self.programs.of_batch(key) if plain else None
+        if program is not None:
+            compiled.losses[0].check_target(y, self._output_shapes[0])
+            arrays: Any = (x, y)
+        else:
+            if y is None:
+                raise ValueError(f"{purpose}_on_batch: expected targets y; received None")
+            source = loop.make_source(self, x, y, weight, class_weight, loop.rows_of_batch(x))
+            program = self.programs.get(purpose, source.x, source.structure, source.y, source.weights)
+            arrays = source.arrays
+            if plain and x.dtype == np.float32 and y.dtype.kind in "if" and compiled.losses[0] is not None:
+                self.programs.remember_batch(key, program)
+        loop.train_steps(self, program, arrays, None, 0, 1)
         logs = compiled.logs(self.output_names_or_default(None))
         if return_dict:
             return logs

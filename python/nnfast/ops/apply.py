@@ -45,7 +45,8 @@ def apply(op: str, inputs: Sequence[Any], **attributes: Any) -> Any:
 
 def trace_of(values: Sequence[Any]) -> Trace | None:
     """Return the trace that an operation on `values` belongs to: that of a tensor among them, or, where a variable is,
-    the current one."""
+    the current one.
+    """
     for value in values:
         if isinstance(value, Tensor):
             return value.trace

@@ -168,6 +168,7 @@ class Optimizer:
         self._trainable_variables: list[Any] = []
         self._blocks: _core.Update | None = None
         self._learning_rate: Rate = 0.0
+        self._equal_rates = np.zeros(0)  # kept between calls
         self._set_learning_rate(learning_rate)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -237,11 +238,14 @@ class Optimizer:
         self._learning_rate = learning_rate
 
     def learning_rates(self, count: int) -> np.ndarray:
-        """Return the rates of the coming `count` steps, float64."""
+        """Return the rates of the coming `count` steps, float64; perhaps of more."""
         rate = self._learning_rate
         if isinstance(rate, LearningRateSchedule):
             return np.array([float(rate(self.steps + i)) for i in range(count)])
-        return np.full(count, float(self.learning_rate))
+        number = rate() if callable(rate) else rate
+        if len(self._equal_rates) < count or self._equal_rates[0] != number:
+            self._equal_rates = np.full(count, float(number))
+        return self._equal_rates
 
     @property
     def iterations(self) -> int:

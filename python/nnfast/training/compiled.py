@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import losses, metrics, optimizers
 from ..losses import Loss, LossFunctionWrapper
-from ..metrics import Mean, MeanMetricWrapper, Metric
+from ..metrics import MeanMetricWrapper, Metric
 
 ACCURACIES = {
     "accuracy": ("BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy"),
@@ -15,6 +15,28 @@ ACCURACIES = {
     "crossentropy": ("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"),
     "ce": ("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"),
 }
+
+
+class LossTracker:
+    """The mean of a loss over rows, in Python's own numbers: it is asked for after every batch."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.reset_state()
+
+    def add(self, total: float, rows: int) -> None:
+        """Add the losses of so many rows."""
+        self.total += total
+        self.rows += rows
+
+    def result(self) -> float:
+        """Return the mean, 0 before the first row."""
+        return self.total / self.rows if self.rows else 0.0
+
+    def reset_state(self) -> None:
+        """Forget all rows."""
+        self.total = 0.0
+        self.rows = 0
 
 
 class Compiled:
@@ -38,11 +60,11 @@ class Compiled:
         }
         if isinstance(loss, str):
             losses.get(loss)  # an unknown name is told at once
-        self.loss_tracker = Mean(name="loss")
+        self.loss_tracker = LossTracker("loss")
         self.matched = False
         self.losses: list[Loss | None] = []
         self.loss_weights: list[float] = []
-        self.output_trackers: list[Mean | None] = []
+        self.output_trackers: list[LossTracker | None] = []
         self.metrics: list[list[Metric]] = []
         self.weighted: list[list[Metric]] = []
 
@@ -61,7 +83,7 @@ class Compiled:
         weights = _per_output("loss_weights", self.given["loss_weights"], output_names, shared=False)
         self.loss_weights = [1.0 if weight is None else float(weight) for weight in weights]
         self.output_trackers = [
-            Mean(name=f"{name}_loss") if count > 1 and loss is not None else None
+            LossTracker(f"{name}_loss") if count > 1 and loss is not None else None
             for name, loss in zip(output_names, self.losses, strict=True)
         ]
         shapes = list(zip(y_shapes, pred_shapes, strict=True))
@@ -72,7 +94,7 @@ class Compiled:
                 target.append([_as_metric(item, y_shape, pred_shape) for item in items])
         self.matched = True
 
-    def all_metrics(self) -> list[Metric]:
+    def all_metrics(self) -> list[Any]:
         """Return every metric, the trackers of the losses first."""
         return [
             self.loss_tracker,
@@ -88,10 +110,12 @@ class Compiled:
 
     def logs(self, output_names: Sequence[str]) -> dict[str, Any]:
         """Return the figures by name."""
-        found: dict[str, Any] = {"loss": float(self.loss_tracker.result())}
+        found: dict[str, Any] = {"loss": self.loss_tracker.result()}
         for tracker in self.output_trackers:
             if tracker is not None:
-                found[tracker.name] = float(tracker.result())
+                found[tracker.name] = tracker.result()
+        if not (any(self.metrics) or any(self.weighted)):
+            return found
         for groups in (self.metrics, self.weighted):
             for name, items in zip(output_names, groups, strict=False):
                 for metric in items:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from .. import callbacks as callback_module
 from ..tensor import flatten, map_structure
 from . import data
@@ -90,8 +91,7 @@ def run_epoch(model: Any, source: Source, purpose: str, calls: Any, shuffle: boo
     order = None
     if shuffle:
         # A function of the model's seed and the steps taken: training that is resumed goes on as it would have.
-        generator = np.random.Generator(np.random.Philox(key=[model.seed, model.optimizer.steps]))
-        order = generator.permutation(source.rows)
+        order = _core.permutation(source.rows, model.seed, model.optimizer.steps)
     begin = getattr(calls, f"on_{mode}_batch_begin")
     end = getattr(calls, f"on_{mode}_batch_end")
     looked = time.perf_counter()
@@ -124,14 +124,13 @@ def train_steps(
 ) -> None:
     """Run a program on so many batches and give the metrics what it sums."""
     optimizer = model.compiled.optimizer
-    if program.state is None:
-        rates = np.zeros(steps)
+    state = program.state
+    if state is None:
+        sums = program.core.train(arrays, rows, first_row, steps, np.zeros(steps), model.seed)
     else:
-        rates = optimizer.learning_rates(steps)
-        program.state.steps_taken = optimizer.steps
-    sums = program.core.train(arrays, rows, first_row, steps, rates, model.seed)
-    if program.state is not None:
-        optimizer.steps = program.state.steps_taken
+        state.steps_taken = optimizer.steps
+        sums = program.core.train(arrays, rows, first_row, steps, optimizer.learning_rates(steps), model.seed)
+        optimizer.steps = state.steps_taken
     program.add_sums(sums, steps)
 
 

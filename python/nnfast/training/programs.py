@@ -43,8 +43,10 @@ class Program:
 
     def add_sums(self, flat: np.ndarray, batches: int) -> None:
         """Give the metrics what a run of so many batches has summed. Losses are weighted by their batch's rows."""
-        for tracker, total in zip(self.trackers, flat, strict=False):
-            tracker.add([float(total) * self.batch_size, batches * self.batch_size])
+        for tracker, total in zip(self.trackers, flat.tolist(), strict=False):
+            tracker.add(total * self.batch_size, batches * self.batch_size)
+        if not self.sums:
+            return
         position = len(self.trackers)
         parts: dict[int, tuple[Any, list[np.ndarray]]] = {}
         for metric, shape in self.sums:
@@ -62,6 +64,7 @@ class Programs:
     def __init__(self, model: Any):
         self.model = model
         self._cache: dict[Any, Program] = {}
+        self._batches: dict[Any, Program] = {}
         self._count = -1
         self.state: Any = None  # _core.OptimizerState
         self._state_for: tuple[Any, ...] = ()
@@ -71,6 +74,15 @@ class Programs:
     def clear(self) -> None:
         """Forget all programs, not the optimizer's state."""
         self._cache.clear()
+        self._batches.clear()
+
+    def of_batch(self, key: Any) -> Program | None:
+        """Return the program remembered for a batch."""
+        return self._batches.get(key) if self._count == changes() else None
+
+    def remember_batch(self, key: Any, program: Program) -> None:
+        """Remember the program for batches like this one."""
+        self._batches[key] = program
 
     def get(
         self, purpose: str, x: Sequence[np.ndarray], structure: Any, y: Sequence[np.ndarray] = (),
