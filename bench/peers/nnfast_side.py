@@ -135,13 +135,7 @@ def train_on_batch(network: str, batch: int, steps: int, optimizer: dict[str, An
     def epoch() -> list[Any]:
         return [model.train_on_batch(*data) for data in batches]
 
-    yield Mode("train_on_batch", epoch, lambda: [_each(epoch())[:10]], steps)
-
-
-def _each(means: list[Any]) -> np.ndarray:
-    """The loss of each batch: `train_on_batch` returns the mean since metrics were last reset, as Keras does."""
-    totals = np.array(means, np.float64) * np.arange(1, len(means) + 1)
-    return np.diff(totals, prepend=0.0)
+    yield Mode("train_on_batch", epoch, lambda: [np.array(epoch()[:10])], steps)
 
 
 def predict(network: str, batch: int) -> Modes:
@@ -231,7 +225,7 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
 def optimizer(name: str, learning_rate: float, tensors: int, size: int) -> Modes:
     """The update stage of a training step: parameters and gradients lie in its flat blocks, as in a model."""
     class_name, settings = OPTIMIZERS[name]
-    rule = find(f"optimizers.{class_name}")(**settings)
+    rule = find(f"optimizers.{class_name}")(learning_rate=learning_rate, **settings)
     blocks = find("_core.Update")(rule.settings(), [(size, True, 1.0)] * tensors)
     for i, at in enumerate(blocks.offsets):
         blocks.parameters[at : at + size] = normal(size, seed=i)
