@@ -7,7 +7,7 @@ import platform
 from dataclasses import asdict
 from typing import Any
 
-from .runner import OURS, Row
+from .runner import NOISE, OURS, Row
 
 ABSENT = ("not available", "not installed")  # of a peer: a blank cell is enough
 
@@ -31,12 +31,17 @@ def table(rows: list[Row]) -> str:
 
 
 def notes(rows: list[Row]) -> list[str]:
-    """Why nnfast or a peer that does such work has no figure."""
-    return [
+    """Why nnfast or a peer that does such work has no figure, and which figures were disturbed."""
+    missing = [
         f"{row.case.name}: {side} {outcome.status}{': ' if outcome.note else ''}{outcome.note}"
         for row in rows
         for side, outcome in row.outcomes.items()
         if outcome.status != "ok" and (side == OURS or outcome.status not in ABSENT)
+    ]
+    return missing + [
+        f"{row.case.name}: other processes used up to {row.noise:.1f} cores while this was timed"
+        for row in rows
+        if row.noise > NOISE
     ]
 
 
@@ -84,7 +89,7 @@ def document(rows: list[Row], versions: dict[str, str], settings: dict[str, Any]
         "versions": versions,
         "cases": [
             {
-                **asdict(row.case), "verdict": row.verdict, "fastest_peer": row.best_peer,
+                **asdict(row.case), "verdict": row.verdict, "fastest_peer": row.best_peer, "noise": row.noise,
                 "ratio": None if math.isnan(row.ratio) else row.ratio,
                 "sides": {side: asdict(outcome) for side, outcome in row.outcomes.items()},
             }
