@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .apply import apply, floats
+from .apply import apply, floats, shape_of
 
 
 def dense(x: Any, kernel: Any, bias: Any = None, activation: str | None = None) -> Any:
@@ -27,3 +27,46 @@ def dropout(x: Any, rate: float, noise_shape: Any = None, seed: int | None = Non
     """Zero each element with probability `rate` and divide the others by ``1 - rate``."""
     shape = None if noise_shape is None else [int(size) for size in noise_shape]
     return apply("dropout", floats(x), rate=float(rate), noise_shape=shape, seed=0 if seed is None else int(seed))
+
+
+def conv(
+    x: Any, kernel: Any, strides: Any = 1, padding: str = "valid", dilation_rate: Any = 1, groups: int = 1,
+    bias: Any = None,
+) -> Any:  # fmt: skip
+    """Return the convolution of images (batch, 1 to 3 spatial axes, channels) with (window, channels / groups, filters)."""
+    inputs = [x, kernel] if bias is None else [x, kernel, bias]
+    axes = len(shape_of(x)) - 2
+    return apply(
+        "conv", floats(*inputs), strides=_each(strides, axes), padding=padding,
+        dilation_rate=_each(dilation_rate, axes), groups=groups,
+    )  # fmt: skip
+
+
+def depthwise_conv(
+    x: Any, kernel: Any, strides: Any = 1, padding: str = "valid", dilation_rate: Any = 1, bias: Any = None
+) -> Any:
+    """Return the convolution of each channel with its own windows: kernel (window, channels, multiplier)."""
+    inputs = [x, kernel] if bias is None else [x, kernel, bias]
+    axes = len(shape_of(x)) - 2
+    return apply(
+        "depthwise_conv", floats(*inputs), strides=_each(strides, axes), padding=padding,
+        dilation_rate=_each(dilation_rate, axes),
+    )  # fmt: skip
+
+
+def conv_transpose(
+    x: Any, kernel: Any, strides: Any = 1, padding: str = "valid", output_padding: Any = None, dilation_rate: Any = 1,
+    bias: Any = None,
+) -> Any:  # fmt: skip
+    """Return the transposed convolution: kernel (window, filters, channels)."""
+    inputs = [x, kernel] if bias is None else [x, kernel, bias]
+    axes = len(shape_of(x)) - 2
+    return apply(
+        "conv_transpose", floats(*inputs), strides=_each(strides, axes), padding=padding,
+        dilation_rate=_each(dilation_rate, axes),
+        output_padding=None if output_padding is None else _each(output_padding, axes),
+    )  # fmt: skip
+
+
+def _each(value: Any, axes: int) -> list[int]:
+    return [value] * axes if isinstance(value, int) else [int(item) for item in value]

@@ -1,0 +1,212 @@
+"""Activations as layers, with parameters or weights of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import activations, constraints, initializers, ops, regularizers
+from .layer import Layer, layer_registry
+
+
+def _non_negative(layer: Layer, name: str, value: Any) -> float:
+    if value is None or not isinstance(value, (int, float)) or value < 0:
+        raise ValueError(f"{type(layer).__name__} {layer.name!r}: expected {name} of at least 0; received {value!r}")
+    return float(value)
+
+
+@layer_registry.add()
+class ReLU(Layer):
+    """``max(x, 0)``, with a slope below, an upper bound and a threshold where asked for.
+
+    Parameters
+    ----------
+    max_value : float, optional
+        The largest output.
+    negative_slope : float, default 0.0
+        Of the part below the threshold.
+    threshold : float, default 0.0
+        Below which the input is damped.
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(
+        self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
+    ):
+        super().__init__(**kwargs)
+        self.max_value = None if max_value is None else _non_negative(self, "max_value", max_value)
+        self.negative_slope = _non_negative(self, "negative_slope", negative_slope)
+        self.threshold = _non_negative(self, "threshold", threshold)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "max_value": self.max_value,
+            "negative_slope": self.negative_slope,
+            "threshold": self.threshold,
+        }
+
+
+@layer_registry.add()
+class LeakyReLU(Layer):
+    """``x`` where positive, else ``negative_slope · x``.
+
+    Parameters
+    ----------
+    negative_slope : float, default 0.3
+        The slope (PyTorch's is 0.01).
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
+        if "alpha" in kwargs:
+            negative_slope = kwargs.pop("alpha")
+        super().__init__(**kwargs)
+        self.negative_slope = _non_negative(self, "negative_slope", negative_slope)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return activations.leaky_relu(inputs, self.negative_slope)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "negative_slope": self.negative_slope}
+
+
+@layer_registry.add()
+class ELU(Layer):
+    """``x`` where positive, else ``alpha · (e^x - 1)``.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        Minus the limit to the left.
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(self, alpha: float = 1.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.alpha = alpha
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return activations.elu(inputs, self.alpha)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "alpha": self.alpha}
+
+
+@layer_registry.add()
+class PReLU(Layer):
+    """``x`` where positive, else ``alpha · x`` with a learned alpha for each feature (He et al., 2015).
+
+    Parameters
+    ----------
+    alpha_initializer : default "Zeros"
+        The first alpha.
+    alpha_regularizer, alpha_constraint : optional
+        Of alpha.
+    shared_axes : int or sequence of int, optional
+        Axes, counted from 1, along which alpha is shared, for example ``[1, 2]`` after a convolution.
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(
+        self,
+        alpha_initializer: Any = "Zeros",
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
+        shared_axes: int | Sequence[int] | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.alpha_initializer = initializers.get(alpha_initializer)
+        self.alpha_regularizer = regularizers.get(alpha_regularizer)
+        self.alpha_constraint = constraints.get(alpha_constraint)
+        self.shared_axes = [shared_axes] if isinstance(shared_axes, int) else shared_axes and list(shared_axes)
+
+    def build(self, input_shape: Any) -> None:
+        shape = list(input_shape[1:])
+        for axis in self.shared_axes or ():
+            shape[axis - 1] = 1
+        self.alpha = self.add_weight(
+            shape, self.alpha_initializer, regularizer=self.alpha_regularizer, constraint=self.alpha_constraint,
+            name="alpha",
+        )  # fmt: skip
+
+    def call(self, inputs: Any) -> Any:
+        return activations.relu(inputs) - self.alpha * activations.relu(-inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "alpha_initializer": initializers.serialize(self.alpha_initializer),
+            "alpha_regularizer": regularizers.serialize(self.alpha_regularizer),
+            "alpha_constraint": constraints.serialize(self.alpha_constraint),
+            "shared_axes": self.shared_axes,
+        }
+
+
+@layer_registry.add()
+class Swish(Layer):
+    """``x · sigmoid(beta · x)`` with a beta that may be learned (Ramachandran et al., 2017).
+
+    Parameters
+    ----------
+    beta : float, default 1.0
+        The first beta; 1 gives SiLU.
+    trainable : bool, default True
+        Whether it is learned.
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(self, beta: float = 1.0, trainable: bool = True, **kwargs: Any):
+        super().__init__(trainable=trainable, **kwargs)
+        self.beta_start = float(beta)
+
+    def build(self, input_shape: Any) -> None:
+        self.beta = self.add_weight((), initializers.Constant(self.beta_start), name="beta")
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * activations.sigmoid(self.beta * inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "beta": self.beta_start}
+
+
+@layer_registry.add()
+class Softmax(Layer):
+    """``e^x / Σ e^x`` along an axis.
+
+    Parameters
+    ----------
+    axis : int or sequence of int, default -1
+        The axis, or axes that sum to 1 together.
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(self, axis: Any = -1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.axis = axis
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is not None:
+            inputs = ops.where(mask, inputs, -3e38)
+        if isinstance(self.axis, (list, tuple)):
+            if len(self.axis) > 1:
+                return ops.exp(inputs - ops.logsumexp(inputs, axis=self.axis, keepdims=True))
+            return ops.softmax(inputs, self.axis[0])
+        return ops.softmax(inputs, self.axis)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}

@@ -1,0 +1,67 @@
+"""The table lookup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import constraints, initializers, ops, regularizers
+from .layer import Layer, layer_registry
+
+
+@layer_registry.add()
+class Embedding(Layer):
+    """Turns integers into rows of a learned table: ``(…)`` becomes ``(…, output_dim)``.
+
+    Parameters
+    ----------
+    input_dim : int
+        The number of rows; integers must lie from 0 to ``input_dim - 1``.
+    output_dim : int
+        The length of a row.
+    embeddings_initializer : default "uniform"
+        The table's first contents.
+    embeddings_regularizer, embeddings_constraint : optional
+        Of the table.
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        for name, value in (("input_dim", input_dim), ("output_dim", output_dim)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"Embedding {self.name!r}: expected {name} to be a positive integer; received {value!r}"
+                )
+        self.input_dim = input_dim
+        self.output_dim = output_dim
+        self.embeddings_initializer = initializers.get(embeddings_initializer)
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
+        self.embeddings_constraint = constraints.get(embeddings_constraint)
+
+    def build(self, input_shape: Any = None) -> None:
+        self.embeddings = self.add_weight(
+            (self.input_dim, self.output_dim), self.embeddings_initializer, regularizer=self.embeddings_regularizer,
+            constraint=self.embeddings_constraint, name="embeddings",
+        )  # fmt: skip
+
+    def call(self, inputs: Any) -> Any:
+        return ops.take(self.embeddings, ops.convert(inputs, "int32"))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "input_dim": self.input_dim,
+            "output_dim": self.output_dim,
+            "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
+            "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
+            "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
+        }

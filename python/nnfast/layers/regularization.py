@@ -1,0 +1,170 @@
+"""Layers that act in training only, and penalties on outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops, random, regularizers
+from .core import Dropout
+from .layer import Layer, layer_registry
+
+
+def _check_rate(layer: Layer, rate: Any, name: str = "rate") -> float:
+    if not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+        raise ValueError(
+            f"{type(layer).__name__} {layer.name!r}: Invalid value received for argument `{name}`. "
+            f"Expected a float value between 0 and 1. Received: {name}={rate!r}"
+        )
+    return rate
+
+
+class _SpatialDropout(Dropout):
+    rank = 2
+
+    def __init__(self, rate: float, seed: int | None = None, data_format: str | None = None, **kwargs: Any):
+        from .core import check_data_format
+
+        super().__init__(rate, seed=seed, **kwargs)
+        check_data_format(self, data_format)
+        self.noise_shape = (None, *(1,) * self.rank, None)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["noise_shape"]
+        return config
+
+
+def _spatial(rank: int) -> Any:
+    doc = f"Drops whole channels, over {rank} spatial axes: ``rate``, ``seed`` as in :class:`Dropout` (Tompson et al., 2014)."
+    cls = type(f"SpatialDropout{rank}D", (_SpatialDropout,), {"rank": rank, "__doc__": doc, "__module__": __name__})
+    return layer_registry.add()(cls)
+
+
+SpatialDropout1D, SpatialDropout2D, SpatialDropout3D = (_spatial(rank) for rank in (1, 2, 3))
+
+
+class _Noise(Layer):
+    """A layer that draws from its own seed in training."""
+
+    def __init__(self, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.drawn_seed = random.next_seed() if seed is None else seed
+        self.built = True
+
+
+@layer_registry.add()
+class GaussianNoise(_Noise):
+    """In training, adds normal noise.
+
+    Parameters
+    ----------
+    stddev : float
+        The noise's standard deviation.
+    seed : int, optional
+        By default drawn from the global stream.
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
+        if not isinstance(stddev, (int, float)) or stddev < 0:
+            raise ValueError(
+                f"Invalid value received for argument `stddev`. Expected a float value between 0 and 1. "
+                f"Received: stddev={stddev!r}"
+            )
+        self.stddev = stddev
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training or self.stddev == 0:
+            return inputs
+        return ops.apply(
+            "gaussian_noise", [ops.convert(inputs, "float32")], stddev=float(self.stddev), seed=self.drawn_seed
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
+
+
+@layer_registry.add()
+class GaussianDropout(_Noise):
+    """In training, multiplies by normal noise of mean 1 and standard deviation ``√(rate / (1 - rate))``.
+
+    Parameters
+    ----------
+    rate : float
+        From 0 up to 1.
+    seed : int, optional
+        By default drawn from the global stream.
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
+        self.rate = _check_rate(self, rate)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training or self.rate == 0:
+            return inputs
+        return ops.apply(
+            "gaussian_dropout", [ops.convert(inputs, "float32")], rate=float(self.rate), seed=self.drawn_seed
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@layer_registry.add()
+class AlphaDropout(_Noise):
+    """Dropout that keeps the mean and the variance of SELU activations (Klambauer et al., 2017).
+
+    Parameters
+    ----------
+    rate : float
+        From 0 up to 1.
+    seed : int, optional
+        By default drawn from the global stream.
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
+        self.rate = _check_rate(self, rate)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training or self.rate == 0:
+            return inputs
+        return ops.apply("alpha_dropout", [ops.convert(inputs, "float32")], rate=float(self.rate), seed=self.drawn_seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@layer_registry.add()
+class ActivityRegularization(Layer):
+    """Adds ``l1 · Σ|x| + l2 · Σx²`` of its input to the loss.
+
+    Parameters
+    ----------
+    l1, l2 : float, default 0.0
+        The factors.
+    **kwargs
+        Those of :class:`Layer`.
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):
+        super().__init__(activity_regularizer=regularizers.L1L2(l1=l1, l2=l2), **kwargs)
+        self.l1 = l1
+        self.l2 = l2
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["activity_regularizer"]
+        return {**config, "l1": self.l1, "l2": self.l2}
