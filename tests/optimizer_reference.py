@@ -21,7 +21,7 @@ def sgd(p, g, slots, t, lr, h):
 
 
 def momentum_of(g, slots, lr, h):
-    slots[0][:] = h["momentum"] * slots[0] - lr * (1 - h["dampening"]) * g
+    slots[0][...] = h["momentum"] * slots[0] - lr * (1 - h["dampening"]) * g
     return slots[0]
 
 
@@ -34,22 +34,22 @@ def sgd_nesterov(p, g, slots, t, lr, h):
 
 
 def adagrad(p, g, slots, t, lr, h):
-    slots[0][:] += g**2
+    slots[0][...] += g**2
     return p - lr * g / np.sqrt(slots[0] + h["epsilon"])
 
 
 def rmsprop(momentum, centered):
     def step(p, g, slots, t, lr, h):
         v = slots[0]
-        v[:] = h["rho"] * v + (1 - h["rho"]) * g**2
+        v[...] = h["rho"] * v + (1 - h["rho"]) * g**2
         variance = v.copy()
         if centered:
             mean = slots[-1]
-            mean[:] = h["rho"] * mean + (1 - h["rho"]) * g
+            mean[...] = h["rho"] * mean + (1 - h["rho"]) * g
             variance -= mean**2
         d = lr * g / np.sqrt(variance + h["epsilon"])
         if momentum:
-            slots[1][:] = h["momentum"] * slots[1] + d
+            slots[1][...] = h["momentum"] * slots[1] + d
             d = slots[1]
         return p - d
 
@@ -58,16 +58,16 @@ def rmsprop(momentum, centered):
 
 def adadelta(p, g, slots, t, lr, h):
     a, b = slots
-    a[:] = h["rho"] * a + (1 - h["rho"]) * g**2
+    a[...] = h["rho"] * a + (1 - h["rho"]) * g**2
     d = np.sqrt(b + h["epsilon"]) / np.sqrt(a + h["epsilon"]) * g
-    b[:] = h["rho"] * b + (1 - h["rho"]) * d**2
+    b[...] = h["rho"] * b + (1 - h["rho"]) * d**2
     return p - lr * d
 
 
 def moments(g, slots, h):
     m, v = slots[:2]
-    m[:] = h["beta_1"] * m + (1 - h["beta_1"]) * g
-    v[:] = h["beta_2"] * v + (1 - h["beta_2"]) * g**2
+    m[...] = h["beta_1"] * m + (1 - h["beta_1"]) * g
+    v[...] = h["beta_2"] * v + (1 - h["beta_2"]) * g**2
     return m, v
 
 
@@ -79,7 +79,7 @@ def adam(p, g, slots, t, lr, h):
 
 def adam_amsgrad(p, g, slots, t, lr, h):
     m, v = moments(g, slots, h)
-    slots[2][:] = np.maximum(slots[2], v)
+    slots[2][...] = np.maximum(slots[2], v)
     alpha = lr * np.sqrt(1 - h["beta_2"] ** t) / (1 - h["beta_1"] ** t)
     return p - alpha * m / (np.sqrt(slots[2]) + h["epsilon"])
 
@@ -93,15 +93,15 @@ def nadam(p, g, slots, t, lr, h):
 
 def adamax(p, g, slots, t, lr, h):
     m, u = slots
-    m[:] = h["beta_1"] * m + (1 - h["beta_1"]) * g
-    u[:] = np.maximum(h["beta_2"] * u, np.abs(g))
+    m[...] = h["beta_1"] * m + (1 - h["beta_1"]) * g
+    u[...] = np.maximum(h["beta_2"] * u, np.abs(g))
     return p - lr / (1 - h["beta_1"] ** t) * m / (u + h["epsilon"])
 
 
 def lion(p, g, slots, t, lr, h):
     m = slots[0]
     direction = np.sign(h["beta_1"] * m + (1 - h["beta_1"]) * g)
-    m[:] = h["beta_2"] * m + (1 - h["beta_2"]) * g
+    m[...] = h["beta_2"] * m + (1 - h["beta_2"]) * g
     return p - lr * direction
 
 

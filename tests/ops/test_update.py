@@ -21,17 +21,18 @@ class Blocks:
     def __init__(self, settings, shapes=SHAPES, decays=DECAYS, rates=RATES, seed=0):
         rng = np.random.default_rng(seed)
         self.shapes = shapes
-        self.update = _core.Update(settings, [(int(np.prod(s)), d, r) for s, d, r in zip(shapes, decays, rates)])
+        variables = zip(shapes, decays, rates, strict=True)
+        self.update = _core.Update(settings, [(int(np.prod(s)), d, r) for s, d, r in variables])
         self.variables = self.views(self.update.parameters)
         for v in self.variables:
             v[...] = rng.normal(size=v.shape)
-        self.slots = dict(
-            zip(self.update.slot_names, (self.views(self.update.slot(i)) for i in range(len(self.update.slot_names))))
-        )
+        names = self.update.slot_names
+        self.slots = {name: self.views(self.update.slot(i)) for i, name in enumerate(names)}
 
     def views(self, block):
         sizes = [int(np.prod(shape)) for shape in self.shapes]
-        return [block[o : o + n].reshape(s) for o, n, s in zip(self.update.offsets, sizes, self.shapes)]
+        places = zip(self.update.offsets, sizes, self.shapes, strict=True)
+        return [block[offset : offset + size].reshape(shape) for offset, size, shape in places]
 
     def step(self, step, gradients, threads=1):
         for place, g in zip(self.views(self.update.gradients), gradients, strict=True):

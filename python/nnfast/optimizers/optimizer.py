@@ -174,9 +174,10 @@ class Optimizer:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # help() and editors then list the common settings in place of **options.
         super().__init_subclass__(**kwargs)
-        own = [p for p in inspect.signature(cls.__init__).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        own = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
         names = {parameter.name for parameter in own}
-        common = list(inspect.signature(Optimizer).parameters.values())[1:]
+        common = list(inspect.signature(Optimizer).parameters.values())[1:] if len(own) < len(parameters) else []
         others = [p.replace(kind=p.KEYWORD_ONLY) for p in common if p.name not in names]
         cls.__signature__ = inspect.Signature(own[1:] + others)  # type: ignore[attr-defined]
 

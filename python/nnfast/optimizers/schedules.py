@@ -49,11 +49,13 @@ get, serialize, deserialize = registry.get, registry.serialize, registry.deseria
 
 
 class Formula(LearningRateSchedule):
-    """Base of the schedules below: override :meth:`rate`, which gets an array of float64."""
+    """Base of the schedules below: override :meth:`rate`, which gets and returns a float64 array of one axis."""
 
     def __call__(self, step: Steps) -> Any:
-        rates = self.rate(np.asarray(step, dtype=np.float64))
-        return float(rates) if np.ndim(rates) == 0 else np.asarray(rates)
+        steps = np.asarray(step, dtype=np.float64)
+        # One step goes through an array too: NumPy's functions may round a scalar otherwise.
+        rates = self.rate(steps.reshape(-1)).reshape(steps.shape)
+        return float(rates) if rates.ndim == 0 else rates
 
     def rate(self, step: np.ndarray) -> np.ndarray:
         raise NotImplementedError
@@ -410,7 +412,7 @@ class CyclicalLearningRate(Formula):
         cycle = np.floor(step / (2 * self.step_size))
         height = 1 - np.abs(step / self.step_size - 2 * cycle - 1)
         if self.mode == "triangular2":
-            height = height / 2**cycle
+            height = height * 0.5**cycle
         elif self.mode == "exp_range":
             height = height * self.gamma**step
         return self.initial_learning_rate + (self.maximal_learning_rate - self.initial_learning_rate) * height
