@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nnfast import _core
+from nnfast import _core, kernels
 from optimizer_reference import HYPER, RULES
 
 SIZES = [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 127, 1009]
@@ -144,3 +144,21 @@ def test_what_is_changed_in_place_must_be_float32_and_fit():
         step(rule="sdg")
     with pytest.raises(ValueError, match="'adam' needs the hyperparameter 'beta_1'"):
         step(rule="adam")
+
+
+def test_adam_step_is_pytorch_s():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    p = rng.normal(size=(7, 11)).astype(np.float32)
+    m, v = np.zeros_like(p), np.zeros_like(p)
+    parameter = torch.tensor(p, requires_grad=True)
+    optimizer = torch.optim.Adam([parameter], 0.1, betas=(0.8, 0.95), eps=1e-20)
+    for step in range(1, 11):
+        g = rng.normal(size=(7, 11)).astype(np.float32)
+        assert kernels.adam_step(p, g, m, v, step=step, learning_rate=0.1, beta_1=0.8, beta_2=0.95, epsilon=0) is None
+        parameter.grad = torch.tensor(g)
+        optimizer.step()
+    np.testing.assert_allclose(p, parameter.detach().numpy(), rtol=1e-5, atol=1e-6)
+    state = optimizer.state[parameter]
+    np.testing.assert_allclose(m, state["exp_avg"].numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(v, state["exp_avg_sq"].numpy(), rtol=1e-5, atol=1e-6)
