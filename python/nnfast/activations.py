@@ -25,7 +25,7 @@ def _enter(*aliases: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def _simple(name: str, formula: str, *aliases: str) -> Callable[[Any], Any]:
-    """An activation without parameters: the operation of its name."""
+    """Make an activation without parameters: the operation of its name."""
 
     def activation(x: Any) -> Any:
         return apply(name, floats(x))

@@ -76,7 +76,7 @@ for _symbol, _function in {
     "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal",
 }.items():  # fmt: skip
     _add_binary(_symbol, _function)
-Operators.__hash__ = object.__hash__  # type: ignore[method-assign]
+Operators.__hash__ = object.__hash__  # type: ignore[method-assign,assignment]
 
 
 class Tensor(Operators):

@@ -23,8 +23,8 @@ def per_axis(layer: Layer, name: str, value: Any, rank: int, least: int = 1) -> 
     sizes = (value,) * rank if isinstance(value, int) else tuple(value)
     if len(sizes) != rank or not all(isinstance(size, int) and size >= least for size in sizes):
         raise ValueError(
-            f"{type(layer).__name__} {layer.name!r}: expected {name} to be an integer of at least {least}, or {rank} of "
-            f"them; received {value!r}"
+            f"{type(layer).__name__} {layer.name!r}: expected {name} to be an integer of at least {least}, or {rank} "
+            f"of them; received {value!r}"
         )
     return sizes
 
@@ -50,8 +50,6 @@ class BaseConv(Layer):
 
     Parameters
     ----------
-    rank : int
-        The number of spatial axes.
     filters : int or None
         The number of output channels.
     kernel_size, strides, dilation_rate : int or sequence of int
@@ -62,11 +60,11 @@ class BaseConv(Layer):
         Into how many parts the channels are divided.
     """
 
+    rank = 0
     transposed = False
 
     def __init__(
         self,
-        rank: int,
         filters: int | None,
         kernel_size: Sizes,
         strides: Sizes = 1,
@@ -87,7 +85,7 @@ class BaseConv(Layer):
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         check_data_format(self, data_format)
-        self.rank = rank
+        rank = self.rank
         if filters is not None and (not isinstance(filters, int) or filters < 1):
             raise ValueError(f"{self._who()}: expected filters to be a positive integer; received {filters!r}")
         if not isinstance(groups, int) or groups < 1:
@@ -177,7 +175,7 @@ class BaseConv(Layer):
         return self.activation(self.convolve(inputs))
 
     def get_config(self) -> dict[str, Any]:
-        config = {
+        return {
             **super().get_config(),
             "filters": self.filters,
             "kernel_size": self.kernel_size,
@@ -195,7 +193,6 @@ class BaseConv(Layer):
             "kernel_constraint": constraints.serialize(self.kernel_constraint),
             "bias_constraint": constraints.serialize(self.bias_constraint),
         }
-        return config
 
 
 _DOC = """A convolution over {axes}: ``y = activation(x * kernel + bias)``.
@@ -236,12 +233,9 @@ _DOC = """A convolution over {axes}: ``y = activation(x * kernel + bias)``.
 
 
 def _make(name: str, rank: int, axes: str) -> type[BaseConv]:
-    def __init__(self: BaseConv, filters: int, kernel_size: Sizes, *args: Any, **kwargs: Any) -> None:
-        BaseConv.__init__(self, rank, filters, kernel_size, *args, **kwargs)
-
     causal = '; ``"causal"``: all zeros before' if rank == 1 else ""
     doc = _DOC.format(axes=axes, rank=rank, total=rank + 2, causal=causal)
-    cls = type(name, (BaseConv,), {"__init__": __init__, "__doc__": doc, "__module__": __name__})
+    cls = type(name, (BaseConv,), {"rank": rank, "__doc__": doc, "__module__": __name__})
     return layer_registry.add(f"Convolution{rank}D")(cls)
 
 
@@ -257,7 +251,6 @@ class BaseConvTranspose(BaseConv):
 
     def __init__(
         self,
-        rank: int,
         filters: int,
         kernel_size: Sizes,
         strides: Sizes = 1,
@@ -267,9 +260,9 @@ class BaseConvTranspose(BaseConv):
         dilation_rate: Sizes = 1,
         **kwargs: Any,
     ):
-        super().__init__(rank, filters, kernel_size, strides, padding, data_format, dilation_rate, **kwargs)
+        super().__init__(filters, kernel_size, strides, padding, data_format, dilation_rate, **kwargs)
         self.output_padding = (
-            None if output_padding is None else per_axis(self, "output_padding", output_padding, rank, least=0)
+            None if output_padding is None else per_axis(self, "output_padding", output_padding, self.rank, least=0)
         )
 
     def kernel_shape(self, channels: int) -> tuple[int, ...]:
@@ -302,11 +295,8 @@ _TRANSPOSE_DOC = """The gradient of a convolution over {axes} as a layer: it enl
 
 
 def _make_transpose(name: str, rank: int, axes: str) -> type[BaseConvTranspose]:
-    def __init__(self: BaseConvTranspose, filters: int, kernel_size: Sizes, *args: Any, **kwargs: Any) -> None:
-        BaseConvTranspose.__init__(self, rank, filters, kernel_size, *args, **kwargs)
-
     doc = _TRANSPOSE_DOC.format(axes=axes, rank=rank)
-    cls = type(name, (BaseConvTranspose,), {"__init__": __init__, "__doc__": doc, "__module__": __name__})
+    cls = type(name, (BaseConvTranspose,), {"rank": rank, "__doc__": doc, "__module__": __name__})
     return layer_registry.add()(cls)
 
 
@@ -320,7 +310,6 @@ class BaseDepthwiseConv(BaseConv):
 
     def __init__(
         self,
-        rank: int,
         kernel_size: Sizes,
         strides: Sizes = 1,
         padding: str = "valid",
@@ -339,7 +328,7 @@ class BaseDepthwiseConv(BaseConv):
         **kwargs: Any,
     ):
         super().__init__(
-            rank, None, kernel_size, strides, padding, data_format, dilation_rate, 1, activation, use_bias,
+            None, kernel_size, strides, padding, data_format, dilation_rate, 1, activation, use_bias,
             depthwise_initializer, bias_initializer, depthwise_regularizer, bias_regularizer, activity_regularizer,
             depthwise_constraint, bias_constraint, **kwargs,
         )  # fmt: skip
@@ -385,11 +374,8 @@ _DEPTHWISE_DOC = """A convolution over {axes} of each channel by itself.
 
 
 def _make_depthwise(name: str, rank: int, axes: str) -> type[BaseDepthwiseConv]:
-    def __init__(self: BaseDepthwiseConv, kernel_size: Sizes, *args: Any, **kwargs: Any) -> None:
-        BaseDepthwiseConv.__init__(self, rank, kernel_size, *args, **kwargs)
-
     doc = _DEPTHWISE_DOC.format(axes=axes, rank=rank)
-    cls = type(name, (BaseDepthwiseConv,), {"__init__": __init__, "__doc__": doc, "__module__": __name__})
+    cls = type(name, (BaseDepthwiseConv,), {"rank": rank, "__doc__": doc, "__module__": __name__})
     return layer_registry.add()(cls)
 
 
@@ -402,7 +388,6 @@ class BaseSeparableConv(BaseConv):
 
     def __init__(
         self,
-        rank: int,
         filters: int,
         kernel_size: Sizes,
         strides: Sizes = 1,
@@ -425,7 +410,7 @@ class BaseSeparableConv(BaseConv):
         **kwargs: Any,
     ):
         super().__init__(
-            rank, filters, kernel_size, strides, padding, data_format, dilation_rate, 1, activation, use_bias,
+            filters, kernel_size, strides, padding, data_format, dilation_rate, 1, activation, use_bias,
             pointwise_initializer, bias_initializer, pointwise_regularizer, bias_regularizer, activity_regularizer,
             pointwise_constraint, bias_constraint, **kwargs,
         )  # fmt: skip
@@ -497,11 +482,8 @@ _SEPARABLE_DOC = """A depthwise convolution over {axes}, then one of window 1 th
 
 
 def _make_separable(name: str, rank: int, axes: str) -> type[BaseSeparableConv]:
-    def __init__(self: BaseSeparableConv, filters: int, kernel_size: Sizes, *args: Any, **kwargs: Any) -> None:
-        BaseSeparableConv.__init__(self, rank, filters, kernel_size, *args, **kwargs)
-
     doc = _SEPARABLE_DOC.format(axes=axes, rank=rank)
-    cls = type(name, (BaseSeparableConv,), {"__init__": __init__, "__doc__": doc, "__module__": __name__})
+    cls = type(name, (BaseSeparableConv,), {"rank": rank, "__doc__": doc, "__module__": __name__})
     return layer_registry.add(f"SeparableConvolution{rank}D")(cls)
 
 

@@ -53,6 +53,12 @@ class Layer:
         If `dtype` is not float32, or an argument is unknown.
     """
 
+    _own_weights: list[Variable]
+    _sublayers: list[Layer]
+    _trainable: bool
+    _arguments: tuple[Any, Any]
+    built: bool
+
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
@@ -277,7 +283,7 @@ class Layer:
         trace.training = outer if training is None else bool(training)
         try:
             with tracing(trace), trace.labelled(self.name):
-                if _takes(type(self), "training"):
+                if _takes(type(self).call, "training"):
                     kwargs["training"] = trace.training
                 outputs = self.call(*args, **kwargs)
                 if self.activity_regularizer is not None:
@@ -395,7 +401,7 @@ class Layer:
         return config
 
     def _plain_arguments(self) -> dict[str, Any]:
-        """The arguments given to a class that defines no get_config, where all of them are plain values."""
+        """Return the arguments given to a class that defines no get_config, where all of them are plain values."""
         args, kwargs = self._arguments
         try:
             given = inspect.signature(type(self).__init__).bind(self, *args, **kwargs).arguments
@@ -441,9 +447,8 @@ def _marking_built(build: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @functools.cache
-def _takes(cls: type[Layer], argument: str) -> bool:
-    parameters = inspect.signature(cls.call).parameters
-    return argument in parameters
+def _takes(function: Callable[..., Any], argument: str) -> bool:
+    return argument in inspect.signature(function).parameters
 
 
 _names: dict[str, int] = {}

@@ -157,8 +157,8 @@ class Dot(Merge):
         first, second = ops.canonical_axis(first, len(a.shape)), ops.canonical_axis(second, len(b.shape))
         if a.shape[first] != b.shape[second]:
             raise ValueError(
-                f"Dot {self.name!r}: expected equal sizes along the axes; received {tuple(a.shape)}, {tuple(b.shape)} and "
-                f"axes={self.axes}"
+                f"Dot {self.name!r}: expected equal sizes along the axes; received {tuple(a.shape)} and "
+                f"{tuple(b.shape)} with axes={self.axes}"
             )
         if self.normalize:
             a, b = ops.normalize(a, axis=first), ops.normalize(b, axis=second)

@@ -118,7 +118,8 @@ class BatchNormalization(_Normalization):
         size = input_shape[self.axis]
         if size is None:
             raise ValueError(
-                f"BatchNormalization {self.name!r}: expected a known size of axis {self.axis}; received {tuple(input_shape)}"
+                f"BatchNormalization {self.name!r}: expected a known size of axis {self.axis}; "
+                f"received {tuple(input_shape)}"
             )
         self._add_scale_and_offset((size,))
         self.moving_mean = self.add_weight((size,), self.moving_mean_initializer, trainable=False, name="moving_mean")
@@ -133,8 +134,8 @@ class BatchNormalization(_Normalization):
         if training and self.trainable:
             y, mean, variance = ops.apply("batch_norm", self._operands(x), **settings)
             kept = self.momentum
-            self.moving_mean.assign(self.moving_mean * kept + mean * (1 - kept))
-            self.moving_variance.assign(self.moving_variance * kept + variance * (1 - kept))
+            for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                average.assign(ops.multiply(average, kept) + value * (1 - kept))
         else:
             y = ops.apply("batch_norm_inference", self._operands(x, self.moving_mean, self.moving_variance), **settings)
         return y if last else ops.moveaxis(y, -1, self.axis)

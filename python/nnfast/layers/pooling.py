@@ -31,8 +31,8 @@ class BasePooling(Layer):
     op = ""
 
     def __init__(
-        self, pool_size: Sizes = 2, strides: Sizes | None = None, padding: str = "valid", data_format: str | None = None,
-        **kwargs: Any,
+        self, pool_size: Sizes = 2, strides: Sizes | None = None, padding: str = "valid",
+        data_format: str | None = None, **kwargs: Any,
     ):  # fmt: skip
         super().__init__(**kwargs)
         check_data_format(self, data_format)
@@ -99,8 +99,8 @@ def check_rank(layer: Layer, shape: Any, rank: int) -> None:
     if len(shape) != rank + 2:
         hint = "; add a channel axis, e.g. x[..., None]" if len(shape) == rank + 1 else ""
         raise ValueError(
-            f"{type(layer).__name__} {layer.name!r}: expected input of {rank + 2} axes (batch, {rank} spatial, channels); "
-            f"received {tuple(shape)}{hint}"
+            f"{type(layer).__name__} {layer.name!r}: expected input of {rank + 2} axes (batch, {rank} spatial, "
+            f"channels); received {tuple(shape)}{hint}"
         )
 
 

@@ -35,7 +35,7 @@ class _SpatialDropout(Dropout):
 
 
 def _spatial(rank: int) -> Any:
-    doc = f"Drops whole channels, over {rank} spatial axes: ``rate``, ``seed`` as in :class:`Dropout` (Tompson et al., 2014)."
+    doc = f"Drops whole channels, over {rank} spatial axes; ``rate``, ``seed`` as in Dropout (Tompson et al., 2014)."
     cls = type(f"SpatialDropout{rank}D", (_SpatialDropout,), {"rank": rank, "__doc__": doc, "__module__": __name__})
     return layer_registry.add()(cls)
 

@@ -114,7 +114,7 @@ def _borders(layer: Layer, name: str, value: Any, rank: int) -> tuple[tuple[int,
             f"{type(layer).__name__} {layer.name!r}: expected {name} to be an integer, {rank} of them, or {rank} pairs "
             f"(before, after); received {value!r}"
         )
-    return pairs  # type: ignore[return-value]
+    return pairs
 
 
 class _Borders(Layer):
@@ -150,8 +150,8 @@ class _Cropping(_Borders):
         for (before, after), size in zip(self.borders, inputs.shape[1:-1], strict=True):
             if before + after >= size:
                 raise ValueError(
-                    f"{type(self).__name__} {self.name!r}: expected images larger than the {before} + {after} pixels cut "
-                    f"off; received shape {tuple(inputs.shape)}"
+                    f"{type(self).__name__} {self.name!r}: expected images larger than the {before} + {after} pixels "
+                    f"cut off; received shape {tuple(inputs.shape)}"
                 )
             key.append(slice(before, size - after))
         return inputs[tuple(key)]
@@ -205,7 +205,7 @@ ZeroPadding1D, ZeroPadding2D, ZeroPadding3D = (
     for r in (1, 2, 3)
 )
 Cropping1D, Cropping2D, Cropping3D = (
-    _make(f"Cropping{r}D", _Cropping, r, f"Cuts off the borders of {_AXES[r]}: ``cropping``, an integer, one an axis, or pairs.",
+    _make(f"Cropping{r}D", _Cropping, r, f"Cuts off borders of {_AXES[r]}: ``cropping``, an integer, one an axis, or pairs.",
           default=1 if r != 2 else ((0, 0), (0, 0)))
     for r in (1, 2, 3)
 )  # fmt: skip

@@ -9,5 +9,5 @@ deserialize = registry.deserialize
 
 __all__ = [
     "BinaryAccuracy", "CategoricalAccuracy", "Mean", "MeanMetricWrapper", "Metric", "SparseCategoricalAccuracy",
-    "deserialize", "get", "serialize",
+    "deserialize", "get", "registry", "serialize",
 ]  # fmt: skip

@@ -202,7 +202,7 @@ class Functional(Model):
         return map_structure(value_of, self._outputs_structure)
 
     def _arranged(self, inputs: Any) -> list[Any]:
-        """The given inputs in the order of self.inputs; a dictionary goes by names."""
+        """Return the given inputs in the order of self.inputs; a dictionary goes by names."""
         if isinstance(inputs, dict) and not isinstance(self._inputs_structure, dict):
             missing = [name for name in self.input_names if name not in inputs]
             if missing:

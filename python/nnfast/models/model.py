@@ -29,6 +29,9 @@ class Model(Layer):
         The model's name.
     """
 
+    _output_shapes: list[Any]
+    seed: int
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         from .functional import Functional
 
@@ -62,7 +65,9 @@ class Model(Layer):
         for layer in layers:
             if layer.name == name:
                 return layer
-        raise ValueError(f"get_layer: no layer is named {name!r}; there are: {', '.join(l.name for l in layers)}")
+        raise ValueError(
+            f"get_layer: no layer is named {name!r}; there are: {', '.join(layer.name for layer in layers)}"
+        )
 
     # --- training -----------------------------------------------------------------------------------------------
 
@@ -339,7 +344,7 @@ class Model(Layer):
         key = (purpose, x.shape, x.dtype, y.shape, y.dtype) if plain else None
         program = self.programs.of_batch(key) if plain else None
         if program is not None:
-            compiled.losses[0].check_target(y, self._output_shapes[0])
+            compiled.losses[0].check_target(y, self._output_shapes[0])  # type: ignore[union-attr]
             arrays: Any = (x, y)
         else:
             if y is None:

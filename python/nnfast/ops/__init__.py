@@ -4,12 +4,122 @@ On arrays they are computed at once. In a layer, loss or metric that is being pl
 gradients come with them. Arithmetic is float32.
 """
 
-from .apply import apply, canonical_axis, convert, is_symbolic, shape_of
-from .elementwise import *
-from .linalg import dot, matmul
-from .manipulation import *  # noqa: F403
-from .nn import *  # noqa: F403
-from .reduction import *  # noqa: F403
+from .apply import (
+    apply,
+    canonical_axis,
+    convert,
+    is_symbolic,
+    shape_of,
+)
+from .elementwise import (
+    abs,
+    absolute,
+    add,
+    cast,
+    ceil,
+    clip,
+    cos,
+    divide,
+    equal,
+    erf,
+    exp,
+    expm1,
+    floor,
+    greater,
+    greater_equal,
+    isfinite,
+    isnan,
+    less,
+    less_equal,
+    log,
+    log1p,
+    logical_and,
+    logical_not,
+    logical_or,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    power,
+    reciprocal,
+    round,
+    rsqrt,
+    sign,
+    sin,
+    sqrt,
+    square,
+    stop_gradient,
+    subtract,
+    true_divide,
+    where,
+)
+from .linalg import (
+    dot,
+    matmul,
+)
+from .manipulation import (
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    flip,
+    get_item,
+    moveaxis,
+    one_hot,
+    ones_like,
+    pad,
+    ravel,
+    repeat,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    take,
+    tile,
+    transpose,
+    zeros_like,
+)
+from .nn import (
+    conv,
+    conv_transpose,
+    dense,
+    depthwise_conv,
+    dropout,
+    log_softmax,
+    softmax,
+)
+from .reduction import (
+    all,
+    any,
+    argmax,
+    argmin,
+    count_nonzero,
+    divide_no_nan,
+    logsumexp,
+    max,
+    mean,
+    min,
+    norm,
+    normalize,
+    prod,
+    std,
+    sum,
+    var,
+)
 
 convert_to_tensor = convert
 shape = shape_of
+
+__all__ = [
+    "abs", "absolute", "add", "all", "any", "apply", "argmax", "argmin", "broadcast_to", "canonical_axis", "cast",
+    "ceil", "clip", "concatenate", "conv", "conv_transpose", "convert", "convert_to_tensor", "cos",
+    "count_nonzero", "dense", "depthwise_conv", "divide", "divide_no_nan", "dot", "dropout", "equal", "erf", "exp",
+    "expand_dims", "expm1", "flip", "floor", "get_item", "greater", "greater_equal", "is_symbolic", "isfinite",
+    "isnan", "less", "less_equal", "log", "log1p", "log_softmax", "logical_and", "logical_not", "logical_or",
+    "logsumexp", "matmul", "max", "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "negative", "norm",
+    "normalize", "not_equal", "one_hot", "ones_like", "pad", "power", "prod", "ravel", "reciprocal", "repeat",
+    "reshape", "round", "rsqrt", "shape", "shape_of", "sign", "sin", "softmax", "split", "sqrt", "square",
+    "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "take", "tile", "transpose",
+    "true_divide", "var", "where", "zeros_like",
+]  # fmt: skip

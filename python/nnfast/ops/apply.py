@@ -31,6 +31,7 @@ def apply(op: str, inputs: Sequence[Any], **attributes: Any) -> Any:
         The output, or a tuple of them where there are several.
     """
     attributes = {name: value for name, value in attributes.items() if value is not None}
+    outputs: Any
     if any(isinstance(x, KerasTensor) for x in inputs):
         from ..models.functional import OperationNode
 

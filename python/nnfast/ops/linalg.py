@@ -18,7 +18,7 @@ def matmul(x1: Any, x2: Any) -> Any:
         return sum(multiply(x1, x2))
     if len(first) == 1:
         product = apply("matmul", [reshape(x1, (1, first[0])), x2])
-        return reshape(product, _known(second[:-2]) + [second[-1]])
+        return reshape(product, [*_known(second[:-2]), second[-1]])
     if len(second) == 1:
         product = apply("matmul", [x1, reshape(x2, (second[0], 1))])
         return reshape(product, _known(first[:-1]))

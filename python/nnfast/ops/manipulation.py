@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
 
 
 def _known(x: Any) -> list[int]:
-    """The shape with -1 for its only unknown size."""
+    """Return the shape with -1 for its only unknown size."""
     return [-1 if size is None else int(size) for size in shape_of(x)]
 
 
@@ -95,7 +96,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         cuts = [part * i for i in range(indices_or_sections + 1)]
     else:
         cuts = [0, *indices_or_sections, length]
-    return [_part(x, axis, a, b, 1) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [_part(x, axis, a, b, 1) for a, b in pairwise(cuts)]
 
 
 def _part(x: Any, axis: int, begin: int, end: int, stride: int) -> Any:

@@ -33,7 +33,7 @@ def conv(
     x: Any, kernel: Any, strides: Any = 1, padding: str = "valid", dilation_rate: Any = 1, groups: int = 1,
     bias: Any = None,
 ) -> Any:  # fmt: skip
-    """Return the convolution of images (batch, 1 to 3 spatial axes, channels) with (window, channels / groups, filters)."""
+    """Return the convolution of (batch, 1 to 3 spatial axes, channels) with (window, channels / groups, filters)."""
     inputs = [x, kernel] if bias is None else [x, kernel, bias]
     axes = len(shape_of(x)) - 2
     return apply(

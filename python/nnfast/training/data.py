@@ -174,7 +174,7 @@ def split_last(arrays: list[np.ndarray], share: float) -> tuple[list[np.ndarray]
 def unpack(batch: Any) -> tuple[Any, Any, Any]:
     """Return x, y and sample_weight of what a generator yields or `validation_data` holds."""
     if isinstance(batch, tuple) and 1 <= len(batch) <= 3:
-        return (*batch, None, None)[:3]  # type: ignore[return-value]
+        return (*batch, None, None)[:3]
     return batch, None, None
 
 

@@ -175,7 +175,7 @@ def fit(
         model.compiled.reset()
         calls.on_epoch_begin(epoch)
         if source is not None:
-            run_epoch(model, source, "train", calls, shuffle, steps)
+            run_epoch(model, source, "train", calls, shuffle, steps or 0)
         else:
             _run_generator(
                 model, _batches(x, epoch) if batches is None else batches, "train", calls, steps, class_weight

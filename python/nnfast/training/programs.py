@@ -230,15 +230,15 @@ class _Step:
         )
         self.accumulate: list[int] = []
         self.sums: list[tuple[Any, tuple[int, ...]]] = []
-        terms: list[Tensor] = []
-        tracked: list[tuple[Any, Tensor]] = []
+        terms: list[Any] = []
+        tracked: list[tuple[Any, Any]] = []
         weights = list(weights) if len(weights) == len(outputs) else [weights[0]] * len(outputs)
         for i, (output, loss) in enumerate(zip(outputs, compiled.losses, strict=True)):
             if loss is None:
                 continue
             with trace.labelled(loss.name):
                 check_shapes(loss, targets[i], output)
-                value = trace.lift(loss(targets[i], output, weights[i]))
+                value: Any = trace.lift(loss(targets[i], output, weights[i]))
                 if value.shape != ():
                     value = trace.lift(ops.mean(value))
                 if (tracker := compiled.output_trackers[i]) is not None:
