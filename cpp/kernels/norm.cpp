@@ -144,70 +144,87 @@ void normalize(int64_t M, int64_t C, const float* x, const float* mean, const fl
     normalize_<false>(M, C, x, mean, scale, shift, y);
 }
 
-template <bool kRelu>
-NNFAST_INLINE void gradient_sums_(int64_t M, int64_t C, const float* x, const float* dy, const float* mean,
-                                  const float* scale, const float* shift, float* sum, float* product) {
+// Where dz = dy·[z > 0] has its mask from.
+enum class Mask { none, input, output };
+
+template <Mask kMask, class C>
+NNFAST_INLINE V masked(C columns, const float* dy, const float* y, int v, V d, V a, V b) {
+  const V dz = columns.load(dy, v);
+  if (kMask == Mask::input) return select(d * a + b > 0.0f, dz, V{});
+  if (kMask == Mask::output) return select(columns.load(y, v) > 0.0f, dz, V{});
+  return dz;
+}
+
+template <Mask kMask>
+NNFAST_INLINE void gradient_sums_(int64_t M, int64_t C, const float* x, const float* y, const float* dy,
+                                  const float* mean, const float* scale, const float* shift, float* sum,
+                                  float* product) {
   for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
     constexpr int NV = decltype(columns)::vectors, U = NV == 1 ? 4 : 1;
-    V center[NV], a[NV], b[NV], s[U][NV] = {}, p[U][NV] = {};
+    V center[NV], a[NV] = {}, b[NV] = {}, s[U][NV] = {}, p[U][NV] = {};
     static_for<NV>([&](auto v) NNFAST_LAMBDA {
       center[v] = columns.load(mean + c, v);
-      if (!kRelu) return;
+      if (kMask != Mask::input) return;
       a[v] = columns.load(scale + c, v);
       b[v] = columns.load(shift + c, v);
     });
     for_rows<U>(M, [&](int64_t m, auto u) NNFAST_LAMBDA {
       static_for<NV>([&](auto v) NNFAST_LAMBDA {
-        const V d = columns.load(x + m * C + c, v) - center[v];
-        V dz = columns.load(dy + m * C + c, v);
-        if (kRelu) dz = select(d * a[v] + b[v] > 0.0f, dz, V{});
+        const int64_t at = m * C + c;
+        const V d = columns.load(x + at, v) - center[v];
+        const V dz = masked<kMask>(columns, dy + at, y + at, v, d, a[v], b[v]);
         s[u][v] += dz;
         p[u][v] += dz * d;
       });
     });
     static_for<NV>([&](auto v) NNFAST_LAMBDA {
-      columns.store(sum + c, v, total(s, v));
-      columns.store(product + c, v, total(p, v));
+      columns.store(sum + c, v, columns.load(sum + c, v) + total(s, v));
+      columns.store(product + c, v, columns.load(product + c, v) + total(p, v));
     });
   });
 }
-void gradient_sums(int64_t M, int64_t C, const float* x, const float* dy, const float* mean, const float* scale,
-                   const float* shift, bool relu, float* sum, float* product) {
-  if (relu)
-    gradient_sums_<true>(M, C, x, dy, mean, scale, shift, sum, product);
+void gradient_sums(int64_t M, int64_t C, const float* x, const float* y, const float* dy, const float* mean,
+                   const float* scale, const float* shift, bool relu, float* sum, float* product) {
+  if (!relu)
+    gradient_sums_<Mask::none>(M, C, x, x, dy, mean, scale, shift, sum, product);
+  else if (y == nullptr)
+    gradient_sums_<Mask::input>(M, C, x, x, dy, mean, scale, shift, sum, product);
   else
-    gradient_sums_<false>(M, C, x, dy, mean, scale, shift, sum, product);
+    gradient_sums_<Mask::output>(M, C, x, y, dy, mean, scale, shift, sum, product);
 }
 
-template <bool kRelu>
-NNFAST_INLINE void normalize_backward_(int64_t M, int64_t C, const float* x, const float* dy, const float* mean,
-                                       const float* scale, const float* shift, const float* offset, const float* slope,
-                                       float* dx) {
+template <Mask kMask>
+NNFAST_INLINE void normalize_backward_(int64_t M, int64_t C, const float* x, const float* y, const float* dy,
+                                       const float* mean, const float* scale, const float* shift, const float* offset,
+                                       const float* slope, float* dx) {
   for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
     constexpr int NV = decltype(columns)::vectors;
-    V center[NV], a[NV], b[NV], p[NV], q[NV];
+    V center[NV], a[NV], b[NV] = {}, p[NV], q[NV];
     static_for<NV>([&](auto v) NNFAST_LAMBDA {
       center[v] = columns.load(mean + c, v);
       a[v] = columns.load(scale + c, v);
-      if (kRelu) b[v] = columns.load(shift + c, v);
+      if (kMask == Mask::input) b[v] = columns.load(shift + c, v);
       p[v] = columns.load(offset + c, v);
       q[v] = columns.load(slope + c, v);
     });
     for (int64_t m = 0; m < M; ++m)
       static_for<NV>([&](auto v) NNFAST_LAMBDA {
-        const V d = columns.load(x + m * C + c, v) - center[v];
-        V dz = columns.load(dy + m * C + c, v);
-        if (kRelu) dz = select(d * a[v] + b[v] > 0.0f, dz, V{});
-        columns.store(dx + m * C + c, v, a[v] * dz - p[v] - q[v] * d);
+        const int64_t at = m * C + c;
+        const V d = columns.load(x + at, v) - center[v];
+        const V dz = masked<kMask>(columns, dy + at, y + at, v, d, a[v], b[v]);
+        columns.store(dx + at, v, a[v] * dz - p[v] - q[v] * d);
       });
   });
 }
-void normalize_backward(int64_t M, int64_t C, const float* x, const float* dy, const float* mean, const float* scale,
-                        const float* shift, bool relu, const float* offset, const float* slope, float* dx) {
-  if (relu)
-    normalize_backward_<true>(M, C, x, dy, mean, scale, shift, offset, slope, dx);
+void normalize_backward(int64_t M, int64_t C, const float* x, const float* y, const float* dy, const float* mean,
+                        const float* scale, const float* shift, bool relu, const float* offset, const float* slope,
+                        float* dx) {
+  if (!relu)
+    normalize_backward_<Mask::none>(M, C, x, x, dy, mean, scale, shift, offset, slope, dx);
+  else if (y == nullptr)
+    normalize_backward_<Mask::input>(M, C, x, x, dy, mean, scale, shift, offset, slope, dx);
   else
-    normalize_backward_<false>(M, C, x, dy, mean, scale, shift, offset, slope, dx);
+    normalize_backward_<Mask::output>(M, C, x, y, dy, mean, scale, shift, offset, slope, dx);
 }
 
 // ---- By row: x is (M, N), mean and inv_std have M elements, gamma and beta N ----

@@ -1,0 +1,8 @@
+#include "ops/registry.h"
+#include "ops/row_norm.h"
+
+namespace nnfast {
+
+static const RegisterOp registered("rms_norm", [](const Attributes& a) { return std::make_unique<RowNorm<false>>(a); });
+
+}  // namespace nnfast
