@@ -4,8 +4,9 @@
 
 namespace nnfast {
 
-void bind_runtime(pybind11::module_& module);  // ISA, threads, build
-void bind_run_op(pybind11::module_& module);   // single operations on arrays
+void bind_runtime(pybind11::module_& module);        // ISA, threads, build
+void bind_run_op(pybind11::module_& module);         // single operations on arrays
+void bind_run_direction(pybind11::module_& module);  // their directions apart
 void bind_kernels_gemm(pybind11::module_& module);
 void bind_update(pybind11::module_& module);  // optimizer steps on flat blocks
 void bind_data(pybind11::module_& module);    // looks at data

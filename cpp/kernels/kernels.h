@@ -91,11 +91,11 @@ struct Kernels {
     void (*softmax_backward)(int64_t M, int64_t C, int64_t inner, const float* y, const float* dy, float* dx);
     void (*log_softmax)(int64_t M, int64_t C, int64_t inner, const float* x, float* y);
     void (*log_softmax_backward)(int64_t M, int64_t C, int64_t inner, const float* y, const float* dy, float* dx);
-    // loss = −Σ target·log softmax(x), gradient = d loss / dx, or null where it is not wanted. The target is 1 at the
-    // label, made smooth: t·(1 − smoothing) + smoothing/C. Loss and gradient are 0 where the label is the ignored one,
-    // NaN where it is not below C.
+    // loss = −Σ target·log softmax(x), gradient = weight·d loss / dx, or null where it is not wanted. The target is 1
+    // at the label, made smooth: t·(1 − smoothing) + smoothing/C. Loss and gradient are 0 where the label is the
+    // ignored one, NaN where it is none of 0 … C-1.
     void (*cross_entropy)(int64_t M, int64_t C, const float* x, const int32_t* labels, float smoothing, bool ignores,
-                          int32_t ignored, float* loss, float* gradient);
+                          int32_t ignored, float weight, float* loss, float* gradient);
     // The same with the target t given.
     void (*cross_entropy_dense)(int64_t M, int64_t C, const float* x, const float* t, float smoothing, float* loss,
                                 float* gradient);

@@ -184,6 +184,7 @@ struct Labels {
   const float smoothing;
   const bool ignores;
   const int32_t ignored;
+  const float weight;  // of the gradient
 
   VI is_ignored(VI labels) const { return ignores ? labels == ignored : VI{}; }
   static VI is_valid(VI labels, int64_t C) { return (labels >= 0) & (labels < static_cast<int32_t>(C)); }
@@ -210,9 +211,9 @@ NNFAST_INLINE void cross_entropy_lanes(int64_t C, const float* x, VI labels, con
   loss = log(sum) - on * d_label;
   if (off != 0.0f) loss -= off * d_sum;
   loss = rules.outcome(loss, labels, C);
-  const V scale = 1.0f / sum;
+  const V scale = rules.weight / sum;
   for (int64_t c = 0; c < C; ++c) {
-    const V target = select(labels == static_cast<int32_t>(c), broadcast(on + off), broadcast(off));
+    const V target = rules.weight * select(labels == static_cast<int32_t>(c), broadcast(on + off), broadcast(off));
     store(gradient + c * kLanes, rules.outcome(load(gradient + c * kLanes) * scale - target, labels, C));
   }
 }
@@ -236,23 +237,23 @@ NNFAST_INLINE void cross_entropy_row(int64_t C, const float* x, int32_t label, c
   d_target = valid ? on * (x[label] - largest[0]) : 0.0f;
   if (off != 0.0f) d_target += off * sum_across(d_sums);
   if (gradient == nullptr) return;
-  const V scale = broadcast(!rules.ignores || label != rules.ignored ? 1.0f / sum : 0.0f), offset = broadcast(off);
   if (rules.ignores && label == rules.ignored) {
     for_vectors(C, [&](int64_t c, auto lanes) NNFAST_LAMBDA { store_some(gradient + c, V{}, lanes); });
   } else if (!valid) {
     for_vectors(C, [&](int64_t c, auto lanes)
                        NNFAST_LAMBDA { store_some(gradient + c, broadcast(__builtin_nanf("")), lanes); });
   } else {
+    const V scale = broadcast(rules.weight / sum), offset = broadcast(rules.weight * off);
     for_vectors(C, [&](int64_t c, auto lanes) NNFAST_LAMBDA {
       store_some(gradient + c, load_some(gradient + c, lanes) * scale - offset, lanes);
     });
-    gradient[label] -= on;
+    gradient[label] -= rules.weight * on;
   }
 }
 
 void softmax_cross_entropy(int64_t M, int64_t C, const float* x, const int32_t* labels, float smoothing, bool ignores,
-                           int32_t ignored, float* loss, float* gradient) {
-  const Labels rules{smoothing, ignores, ignored};
+                           int32_t ignored, float weight, float* loss, float* gradient) {
+  const Labels rules{smoothing, ignores, ignored, weight};
   for (int64_t m = 0; m < M; m += kLanes) {
     const int64_t rows = M - m < kLanes ? M - m : kLanes;
     const VI label = load_labels(labels + m, rows);

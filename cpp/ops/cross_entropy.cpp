@@ -58,7 +58,8 @@ class SoftmaxCrossEntropy final : public Op {
   explicit SoftmaxCrossEntropy(const Attributes& attributes)
       : smoothing_(static_cast<float>(smoothing_of(attributes))),
         ignores_(attributes.has("ignore_class")),
-        ignored_(static_cast<int32_t>(attributes.get<int64_t>("ignore_class", 0))) {}
+        ignored_(static_cast<int32_t>(attributes.get<int64_t>("ignore_class", 0))),
+        weight_(static_cast<float>(attributes.get<double>("gradient_weight", 1.0))) {}
 
   std::vector<Spec> infer(const std::vector<Spec>& inputs) override {
     check(inputs.size() == 2, "softmax_cross_entropy takes logits and labels, received ", inputs.size(), " inputs");
@@ -77,7 +78,7 @@ class SoftmaxCrossEntropy final : public Op {
     const int64_t begin = rows_.tasks.begin(task), at = begin * rows_.classes;
     kernels().softmax->cross_entropy(rows_.tasks.rows(task), rows_.classes, args.inputs[0] + at,
                                      reinterpret_cast<const int32_t*>(args.inputs[1]) + begin, smoothing_, ignores_,
-                                     ignored_, args.outputs[0] + begin, keeps_ ? args.kept[0] + at : nullptr);
+                                     ignored_, weight_, args.outputs[0] + begin, keeps_ ? args.kept[0] + at : nullptr);
   }
   void backward(const Args& args, int, int64_t task, Worker&) const override { rows_.backward(args, task); }
 
@@ -85,6 +86,7 @@ class SoftmaxCrossEntropy final : public Op {
   const float smoothing_;
   const bool ignores_;
   const int32_t ignored_;
+  const float weight_;  // of the kept gradient
   bool keeps_ = false;
   Rows rows_;
 };

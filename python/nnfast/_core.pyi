@@ -27,6 +27,18 @@ def run_op(
     seed: int = 0,
     step: int = 0,
 ) -> tuple[list[np.ndarray], list[np.ndarray | None]]: ...
+def run_forward(
+    name: str, inputs: Sequence[ArrayLike], attributes: Mapping[str, Any], wanted: Sequence[bool]
+) -> tuple[list[np.ndarray], list[np.ndarray]]: ...
+def run_backward(
+    name: str,
+    inputs: Sequence[ArrayLike | tuple[int, ...]],
+    outputs: Sequence[ArrayLike | None],
+    kept: Sequence[ArrayLike],
+    output_grads: Sequence[ArrayLike | None],
+    attributes: Mapping[str, Any],
+    wanted: Sequence[bool],
+) -> list[np.ndarray]: ...
 def gemm(
     a: ArrayLike,
     b: ArrayLike,
