@@ -19,11 +19,16 @@ struct Tile {
   const Block& block;
   const float* a;
   const float* b;
+  int64_t b_k;
+  float* copy;        // or null: where the columns of b are copied to, kTileColumns apart
+  const float* next;  // or null: columns of b that will be wanted soon
   float* c;
   const float* bias;
   const float* slope;
   int64_t columns;
 };
+
+enum class Extra { none, copy, prefetch };
 
 template <int MT, int NV, bool Partial>
 void tile(const Tile& t) {
@@ -41,20 +46,40 @@ void tile(const Tile& t) {
 
   // Rows in groups of three off one pointer, the reach of an address with a scaled index: fewer registers to advance.
   constexpr int kGroups = (MT + 2) / 3;
-  const int64_t a_row = block.a_row, a_k = block.a_k, b_k = block.b_k;
+  const int64_t a_row = block.a_row, a_k = block.a_k, b_k = t.b_k;
   const float* a[kGroups];
   static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] = t.a + 3 * g * a_row; });
   const float* b = t.b;
-  for (int64_t k = block.k; k > 0; --k) {
-    V bv[NV];
-    static_for<NV>([&](auto j) NNFAST_LAMBDA { bv[j] = load_row(b, j); });
-    static_for<MT>([&](auto i) NNFAST_LAMBDA {
-      const V av = broadcast(a[i / 3][(i % 3) * a_row]);
-      static_for<NV>([&](auto j) NNFAST_LAMBDA { acc[i * NV + j] += av * bv[j]; });
-    });
-    static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] += a_k; });
-    b += b_k;
-  }
+  float* copy = t.copy;
+  const float* next = t.next;
+  auto products = [&](auto extra) NNFAST_LAMBDA {
+    for (int64_t k = block.k; k > 0; --k) {
+      V bv[NV];
+      static_for<NV>([&](auto j) NNFAST_LAMBDA { bv[j] = load_row(b, j); });
+      static_for<MT>([&](auto i) NNFAST_LAMBDA {
+        const V av = broadcast(a[i / 3][(i % 3) * a_row]);
+        static_for<NV>([&](auto j) NNFAST_LAMBDA { acc[i * NV + j] += av * bv[j]; });
+      });
+      static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] += a_k; });
+      b += b_k;
+      if constexpr (extra == static_cast<int>(Extra::copy)) {
+        static_for<NV>([&](auto j) NNFAST_LAMBDA { store(copy + j * kLanes, bv[j]); });
+        copy += kTileColumns;
+      }
+      if constexpr (extra == static_cast<int>(Extra::prefetch)) {
+        // The first cache line of the next columns is the last of these.
+        __builtin_prefetch(next + kTileColumns / 2, 0, 2);
+        __builtin_prefetch(next + kTileColumns - 1, 0, 2);
+        next += block.b_k;
+      }
+    }
+  };
+  if (copy)
+    products(Index<static_cast<int>(Extra::copy)>{});
+  else if (next)
+    products(Index<static_cast<int>(Extra::prefetch)>{});
+  else
+    products(Index<static_cast<int>(Extra::none)>{});
 
   const int64_t ldc = block.ldc;
   float* c = t.c;
@@ -103,28 +128,6 @@ constexpr Tiles make_tiles(Indices<R...>, Indices<C...>) {
 }
 constexpr Tiles kTiles = make_tiles(MakeIndices<kTileRows>::type{}, MakeIndices<kTileVectors>::type{});
 
-void block(const Block& block) {
-  for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
-    const int64_t columns = min(kTileColumns, block.n - j);
-    const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
-    const bool partial = columns % kLanes != 0;
-    Tile t{block,
-           block.a,
-           block.b + q * block.b_panel,
-           block.c + j,
-           block.bias ? block.bias + j : nullptr,
-           block.slope ? block.slope + j : nullptr,
-           columns};
-    for (int64_t i = 0; i < block.m; i += block.height) {
-      const int64_t rows = min(block.height, block.m - i);
-      kTiles.of[rows - 1][vectors - 1][partial](t);
-      t.a += block.a_panel;
-      t.c += block.height * block.ldc;
-      if (t.slope) t.slope += block.height * block.ldc;
-    }
-  }
-}
-
 // One panel of n <= kTileColumns columns.
 void pack_panel(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, float* __restrict out) {
   if (n == kTileColumns) {
@@ -161,6 +164,46 @@ void pack_panel_transposed(int64_t k, int64_t n, const float* __restrict b, int6
   }
 }
 
+void block(const Block& block) {
+  for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
+    const int64_t columns = min(kTileColumns, block.n - j);
+    const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
+    const bool partial = columns % kLanes != 0;
+    const float* b = block.b + q * block.b_panel;
+    Tile t{block,
+           block.a,
+           b,
+           block.b_k,
+           nullptr,
+           nullptr,
+           block.c + j,
+           block.bias ? block.bias + j : nullptr,
+           block.slope ? block.slope + j : nullptr,
+           columns};
+    if (block.b_transposed) {
+      pack_panel_transposed(block.k, columns, b, block.b_k, block.panel);
+      t.b = block.panel;
+      t.b_k = kTileColumns;
+    } else {
+      t.copy = block.panel;
+    }
+    for (int64_t i = 0; i < block.m; i += block.height) {
+      const int64_t rows = min(block.height, block.m - i);
+      kTiles.of[rows - 1][vectors - 1][partial](t);
+      t.next = nullptr;
+      if (t.copy) {
+        t.copy = nullptr;
+        t.b = block.panel;
+        t.b_k = kTileColumns;
+        if (j + kTileColumns < block.n) t.next = b + block.b_panel;
+      }
+      t.a += block.a_panel;
+      t.c += block.height * block.ldc;
+      if (t.slope) t.slope += block.height * block.ldc;
+    }
+  }
+}
+
 void pack(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out) {
   for (int64_t j = 0; j < n; j += kTileColumns, out += k * kTileColumns)
     if (transposed)
@@ -169,15 +212,33 @@ void pack(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, fl
       pack_panel(k, min(kTileColumns, n - j), b + j, ldb, out);
 }
 
-void pack_rows(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out) {
-  for (int64_t i = 0; i < m; i += height) {
-    const int64_t rows = min(height, m - i);
-    if (transposed)
-      for (int64_t p = 0; p < k; ++p) __builtin_memcpy(out + p * height, a + p * lda + i, rows * sizeof(float));
-    else
-      for (int64_t r = 0; r < rows; ++r) __builtin_memcpy(out + r * k, a + (i + r) * lda, k * sizeof(float));
-    out += height * k;
+void copy(int64_t n, const float* from, float* to) {
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes)
+    static_for<4>([&](auto v) NNFAST_LAMBDA { store(to + i + v * kLanes, load(from + i + v * kLanes)); });
+  for (; i < n; i += kLanes) {
+    const int64_t left = min(kLanes, n - i);
+    store_first(to + i, load_first(from + i, left), left);
   }
+}
+
+void pack_rows(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out) {
+  if (!transposed) {
+    for (int64_t i = 0; i < m; ++i) copy(k, a + i * lda, out + i * k);
+    return;
+  }
+  // A stretch of `height` elements for each panel and k. Whole vectors are stored: what they write too much belongs to
+  // the stretch of the next k and is overwritten in its turn. At the ends nothing is read or written beyond.
+  constexpr int kVectors = (kTileRows + kLanes - 1) / kLanes;
+  for (int64_t p = 0; p < k; ++p)
+    for (int64_t i = 0; i < m; i += height) {
+      const float* from = a + p * lda + i;
+      float* to = out + i * k + p * height;
+      if (p + kVectors * kLanes < k && i + kVectors * kLanes <= m)
+        static_for<kVectors>([&](auto v) NNFAST_LAMBDA { store(to + v * kLanes, load(from + v * kLanes)); });
+      else
+        copy(min(height, m - i), from, to);
+    }
 }
 
 void column_sums(int64_t m, int64_t n, const float* x, int64_t ldx, float* out) {

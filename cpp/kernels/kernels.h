@@ -78,8 +78,7 @@ struct Kernels {
     void (*layer_norm_backward)(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
                                 const float* mean, const float* inv_std, float* dx, float* dgamma, float* dbeta);
     // y = x·inv_rms·gamma, inv_rms = 1/√(mean of x² + epsilon); gamma may be null.
-    void (*rms_norm)(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, float* y,
-                     float* inv_rms);
+    void (*rms_norm)(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, float* y, float* inv_rms);
     void (*rms_norm_backward)(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
                               const float* inv_rms, float* dx, float* dgamma);
   };
@@ -164,6 +163,8 @@ struct Kernels {
     // lower), columns in panels of `columns`. Element (i, k) of row panel p is at a[p * a_panel + i * a_row + k * a_k],
     // element (k, j) of column panel q at b[q * b_panel + k * b_k + j]: so a may lie in memory as it is, in either
     // order, or packed; b in place or packed, columns next to each other.
+    // panel, k × columns elements: each column panel of b is copied there on its first use, and then read from there.
+    // Or null, except where b_transposed, which says that element (k, j) is at b[q * b_panel + j * b_k + k].
     struct Block {
       int64_t m, n, k;
       int height;
@@ -171,6 +172,8 @@ struct Kernels {
       int64_t a_row, a_k, a_panel;
       const float* b;
       int64_t b_k, b_panel;
+      bool b_transposed = false;
+      float* panel = nullptr;
       float* c;
       int64_t ldc;
       bool accumulate;     // c += …
@@ -210,9 +213,9 @@ struct Kernels {
       int64_t ld;          // from patch to patch
       int64_t tap_stride;  // from tap to tap, at least channels
       int64_t channels;
-      float* dx;           // (in[2], channels), lddx
+      float* dx;  // (in[2], channels), lddx
       int64_t lddx;
-      bool accumulate;     // dx += …
+      bool accumulate;  // dx += …
     };
     // Patches of output pixels first … first+count-1 → out (count, taps * channels), ld >= taps * channels + lanes - 1;
     // what lies between is overwritten.

@@ -52,31 +52,25 @@ class Gemm {
   void run(int phase, int64_t task, const Worker& worker, float* scratch, const GemmArgs& args) const;
 
  private:
-  enum class Work { pack_a, pack_b, multiply, combine };
   struct Range {
     int64_t begin, end;
     int64_t size() const { return end - begin; }
   };
-  Range depth(int64_t block) const;
-  void pack_a(int64_t task, float* packed, const GemmArgs& args) const;
-  void pack_b(int64_t task, float* packed, const GemmArgs& args) const;
-  void multiply(int64_t task, const Worker& worker, float* scratch, const GemmArgs& args) const;
-  void multiply_block(Range rows, Range columns, Range blocks, bool accumulate, bool last, float* c, int64_t ldc,
-                      const Worker& worker, const float* scratch, const GemmArgs& args) const;
-  void combine(int64_t task, const float* partials, const GemmArgs& args) const;
+  void split(int64_t row_panels, int64_t column_panels, double cost);
+  void multiply(Range rows, Range columns, Range blocks, bool last, float* c, int64_t ldc, float* scratch,
+                const GemmArgs& args) const;
+  void combine(int64_t row, const float* partials, const GemmArgs& args) const;
   void finish(Range rows, Range columns, const GemmArgs& args) const;
 
   GemmSpec spec_;
-  const Kernels* all_kernels_ = nullptr;
-  const Kernels::Gemm* kernels_ = nullptr;
+  const Kernels* kernels_ = nullptr;
   bool relu_in_registers_ = false, slope_in_registers_ = false, epilogue_in_registers_ = true;
   int64_t depth_ = 0, blocks_ = 1;              // of k: one chain and their number
   int height_ = 1;                              // of a row panel
   int64_t block_rows_ = 0, block_columns_ = 0;  // of c, computed by one task
-  int64_t splits_ = 1;
-  bool pack_a_ = false, pack_b_ = false, pack_b_in_task_ = false;
-  int64_t packed_a_ = 0, packed_b_ = 0, partials_ = 0;  // where each begins in scratch
-  std::vector<Work> work_;
+  int64_t row_blocks_ = 1, splits_ = 1;         // tasks along m and along k
+  bool copy_a_ = false, copy_b_ = false;        // into the worker's scratch memory: a block of a, a panel of b
+  int64_t panel_ = 0;                           // where the panel begins there
   std::vector<Phase> phases_;
   int64_t scratch_ = 0, worker_scratch_ = 0;
 };
