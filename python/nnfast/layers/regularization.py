@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import ops, random, regularizers
-from .core import Dropout
+from .. import ops, regularizers
+from .core import Dropout, own_seed
 from .layer import Layer, layer_registry
 
 
@@ -49,7 +49,7 @@ class _Noise(Layer):
     def __init__(self, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.seed = seed
-        self.drawn_seed = random.next_seed() if seed is None else seed
+        self.drawn_seed = own_seed(self, seed)
         self.built = True
 
 
@@ -62,7 +62,7 @@ class GaussianNoise(_Noise):
     stddev : float
         The noise's standard deviation.
     seed : int, optional
-        By default drawn from the global stream.
+        By default it follows from the layer's name.
     **kwargs
         Those of :class:`Layer`.
     """
@@ -96,7 +96,7 @@ class GaussianDropout(_Noise):
     rate : float
         From 0 up to 1.
     seed : int, optional
-        By default drawn from the global stream.
+        By default it follows from the layer's name.
     **kwargs
         Those of :class:`Layer`.
     """
@@ -125,7 +125,7 @@ class AlphaDropout(_Noise):
     rate : float
         From 0 up to 1.
     seed : int, optional
-        By default drawn from the global stream.
+        By default it follows from the layer's name.
     **kwargs
         Those of :class:`Layer`.
     """

@@ -1,0 +1,211 @@
+"""Sequential, functional and subclassed models: what they compute and how they train."""
+
+import numpy as np
+import pytest
+
+import nnfast
+from nnfast import layers, losses, ops
+
+rng = np.random.default_rng(0)
+x = rng.normal(size=(40, 6)).astype(np.float32)
+y = (x[:, :1] - 2 * x[:, 1:2]).astype(np.float32)
+
+
+def dense(x, layer, activation=lambda z: z):
+    kernel, bias = layer.get_weights()
+    return activation(x @ kernel + bias)
+
+
+def test_sequential_computes_its_layers_in_turn():
+    model = nnfast.Sequential([layers.Dense(5, activation="relu"), layers.Dense(2)])
+    assert not model.built
+    found = model.predict(x, verbose=0)
+    assert model.built
+    expected = dense(dense(x, model.layers[0], lambda z: np.maximum(z, 0)), model.layers[1])
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(model(x), found)
+    assert model.output_shape == (None, 2)
+
+
+def test_several_inputs_and_outputs_and_branches():
+    a, b = layers.Input((6,), name="a"), layers.Input((3,), name="b")
+    h = layers.Dense(4, activation="tanh", name="h")(a)
+    joined = layers.Concatenate()([h, b])
+    first = layers.Dense(1, name="first")(joined)
+    second = layers.Dense(2, name="second")(h + 1.0)
+    model = nnfast.Model([a, b], [first, second])
+    xb = rng.normal(size=(40, 3)).astype(np.float32)
+    one, two = model.predict([x, xb], verbose=0)
+    hidden = dense(x, model.get_layer("h"), np.tanh)
+    np.testing.assert_allclose(
+        one, dense(np.concatenate([hidden, xb], 1), model.get_layer("first")), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(two, dense(hidden + 1, model.get_layer("second")), rtol=1e-4, atol=1e-5)
+
+    model.compile("adam", {"first": "mse", "second": "mae"}, loss_weights={"first": 1.0, "second": 0.5})
+    target = {"first": y, "second": np.zeros((40, 2), np.float32)}
+    history = model.fit({"a": x, "b": xb}, target, epochs=3, verbose=0).history
+    assert set(history) == {"loss", "first_loss", "second_loss"}
+    np.testing.assert_allclose(
+        history["loss"], np.add(history["first_loss"], np.multiply(0.5, history["second_loss"])), rtol=1e-5
+    )
+
+
+def test_subclassed_model_trains():
+    class Net(nnfast.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = layers.Dense(16, activation="relu")
+            self.out = layers.Dense(1)
+
+        def call(self, inputs, training=False):
+            return self.out(self.hidden(inputs))
+
+    model = Net()
+    model.compile(nnfast.optimizers.Adam(0.01), "mse")
+    losses_seen = model.fit(x, y, epochs=40, batch_size=8, verbose=0).history["loss"]
+    assert losses_seen[-1] < 0.2 * losses_seen[0]
+    assert len(model.weights) == 4
+
+
+def test_nested_and_frozen_models():
+    base = nnfast.Sequential([layers.Input((6,)), layers.Dense(8, activation="relu")], name="base")
+    head = layers.Dense(1)
+    inputs = layers.Input((6,))
+    model = nnfast.Model(inputs, head(base(inputs)))
+    base.trainable = False
+    assert model.trainable_weights == head.weights
+    before = base.get_weights()
+    model.compile("sgd", "mse")
+    model.fit(x, y, epochs=2, verbose=0)
+    for a, b in zip(before, base.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    base.trainable = True
+    model.fit(x, y, epochs=1, verbose=0)
+    assert any((a != b).any() for a, b in zip(before, base.get_weights(), strict=True))
+
+
+def test_two_models_may_share_layers_and_both_train():
+    shared = layers.Dense(4)
+    inputs = layers.Input((6,))
+    h = shared(inputs)
+    one, two = nnfast.Model(inputs, layers.Dense(1)(h)), nnfast.Model(inputs, layers.Dense(1)(h))
+    for model in (one, two):
+        model.compile("sgd", "mse")
+    for _ in range(3):
+        one.fit(x, y, verbose=0)
+        two.fit(x, y, verbose=0)
+        kernel, bias = shared.get_weights()
+        hidden = x @ kernel + bias
+        for model in (one, two):
+            np.testing.assert_allclose(
+                model.predict(x, verbose=0), dense(hidden, model.layers[-1]), rtol=1e-4, atol=1e-5
+            )
+
+
+def test_custom_layer_and_loss_get_their_gradients():
+    class Quadratic(layers.Layer):
+        def build(self, input_shape):
+            self.a = self.add_weight((input_shape[-1],), "ones", name="a")
+
+        def call(self, inputs):
+            return ops.sum(self.a * inputs * inputs, axis=-1, keepdims=True)
+
+    def my_loss(y_true, y_pred):
+        return ops.mean(ops.abs(y_true - y_pred) + 0.1 * ops.square(y_pred), axis=-1)
+
+    model = nnfast.Sequential([layers.Input((6,)), Quadratic()])
+    model.compile("sgd", my_loss)
+    found = next(iter(model.gradients(x, y).values()))
+    a, step = np.ones(6), 1e-6
+
+    def value(a):
+        p = (a * x.astype(np.float64) ** 2).sum(-1, keepdims=True)
+        return np.mean(np.abs(y - p) + 0.1 * p * p)
+
+    numeric = [(value(a + step * e) - value(a - step * e)) / (2 * step) for e in np.eye(6)]
+    np.testing.assert_allclose(found, numeric, rtol=1e-4)
+
+
+def test_regularizer_and_constraint():
+    model = nnfast.Sequential(
+        [layers.Input((6,)), layers.Dense(1, kernel_regularizer="l2", kernel_constraint="non_neg", use_bias=False)]
+    )
+    model.compile("sgd", "mse")
+    kernel = model.get_weights()[0]
+    error = np.mean((x @ kernel - y) ** 2)
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(error + 0.01 * np.sum(kernel**2), rel=1e-5)
+    model.fit(x, y, epochs=5, verbose=0)
+    assert (model.get_weights()[0] >= 0).all()
+
+
+def test_sample_and_class_weights():
+    labels = (x[:, 0] > 0.5).astype(np.int32)
+    model = nnfast.Sequential([layers.Input((6,)), layers.Dense(2)])
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss)
+    z = model.predict(x, verbose=0).astype(np.float64)
+    each = np.log(np.exp(z).sum(-1)) - z[np.arange(40), labels]
+    weights = rng.random(40).astype(np.float32)
+    found = model.evaluate(x, labels, batch_size=40, sample_weight=weights, verbose=0)
+    assert found == pytest.approx(np.mean(each * weights), rel=1e-5)
+    counts = np.bincount(labels)
+    balanced = (40 / (2 * counts))[labels]
+    model.reset_metrics()
+    found = model.train_on_batch(x, labels, class_weight="balanced")
+    assert found == pytest.approx(np.mean(each * balanced), rel=1e-5)
+
+
+def test_softmax_output_is_planned_as_logits():
+    model = nnfast.Sequential([layers.Input((6,)), layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    labels = rng.integers(0, 3, 40)
+    text = model.plan(x, labels)
+    assert "softmax_cross_entropy" in text
+    assert "softmax " not in text.replace("softmax_cross_entropy", "")
+    model.set_weights([np.full((6, 3), 1000.0) * np.arange(3), np.zeros(3)])
+    assert np.isfinite(model.evaluate(x, labels, verbose=0)[0])  # the loss of huge logits
+
+
+def test_activation_is_fused_into_dense():
+    model = nnfast.Sequential([layers.Input((6,)), layers.Dense(8), layers.Activation("relu"), layers.Dense(1)])
+    assert "dense + relu" in model.plan(x)
+
+
+def test_validation_and_history():
+    model = nnfast.Sequential([layers.Input((6,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    history = model.fit(x, y, epochs=3, validation_split=0.25, verbose=0)
+    assert list(history.history) == ["loss", "val_loss"]
+    assert history.epoch == [0, 1, 2]
+    assert history.history["val_loss"][-1] == pytest.approx(model.evaluate(x[30:], y[30:], verbose=0))
+
+
+def test_generators_of_batches():
+    model = nnfast.Sequential([layers.Input((6,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+
+    def batches():
+        while True:
+            for i in range(0, 40, 10):
+                yield x[i : i + 10], y[i : i + 10]
+
+    history = model.fit(batches(), steps_per_epoch=4, epochs=2, verbose=0)
+    assert len(history.history["loss"]) == 2
+    assert model.optimizer.iterations == 8
+
+
+def test_weights_of_the_wrong_length():
+    model = nnfast.Sequential([layers.Input((6,)), layers.Dense(1)])
+    with pytest.raises(ValueError, match="expected 2 arrays, one for each weight; received 1"):
+        model.set_weights([np.zeros((6, 1))])
+    with pytest.raises(ValueError, match=r"kernel of shape \(6, 1\); received \(5, 1\)"):
+        model.set_weights([np.zeros((5, 1)), np.zeros(1)])
+
+
+def test_summary(capsys):
+    nnfast.Sequential([layers.Input((6,)), layers.Dense(4, name="first"), layers.Dense(1)]).summary()
+    text = capsys.readouterr().out
+    assert "first (Dense)" in text
+    assert "(batch, 4)" in text
+    assert "Weights: 33" in text

@@ -1,0 +1,130 @@
+"""Files: what is saved is what is loaded, and bad files are refused in words."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+import nnfast
+from nnfast import layers, losses, optimizers
+
+rng = np.random.default_rng(0)
+x = rng.normal(size=(20, 6)).astype(np.float32)
+y = rng.integers(0, 3, 20)
+
+
+def make_functional():
+    a = layers.Input((6,), name="a")
+    h = layers.Dense(5, activation="relu", name="h")(a)
+    out = layers.Dense(3, name="out")(layers.Concatenate()([h, a * 2.0]))
+    return nnfast.Model(a, out, name="net")
+
+
+def make_sequential():
+    return nnfast.Sequential(
+        [layers.Input((6,)), layers.Dense(5, activation="tanh"), layers.Dropout(0.1), layers.Dense(3)]
+    )
+
+
+@pytest.mark.parametrize("make", [make_functional, make_sequential])
+def test_round_trip(make, tmp_path):
+    model = make()
+    model.compile(optimizers.Adam(0.01), losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.fit(x, y, verbose=0)
+    path = tmp_path / "m.safetensors"
+    model.save(path)
+    again = nnfast.load_model(path)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+    assert again.optimizer.iterations == model.optimizer.iterations == 1
+    assert again.get_config() == model.get_config()
+
+
+def test_weights_only(tmp_path):
+    model, other = make_sequential(), make_sequential()
+    model.save_weights(tmp_path / "w.safetensors")
+    other.load_weights(tmp_path / "w.safetensors")
+    np.testing.assert_array_equal(other.predict(x, verbose=0), model.predict(x, verbose=0))
+    with pytest.raises(ValueError, match="holds weights only"):
+        nnfast.load_model(tmp_path / "w.safetensors")
+    with pytest.raises(ValueError, match="expected 2 weights, as the model has; received 4"):
+        nnfast.Sequential([layers.Input((6,)), layers.Dense(3)]).load_weights(tmp_path / "w.safetensors")
+
+
+def test_no_half_written_file_is_left(tmp_path, monkeypatch):
+    path = tmp_path / "m.safetensors"
+    make_sequential().save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        make_sequential().save(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_overwrite_is_asked_for(tmp_path):
+    path = tmp_path / "m.safetensors"
+    make_sequential().save(path)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        make_sequential().save(path, overwrite=False)
+
+
+def test_damaged_files(tmp_path):
+    path = tmp_path / "m.safetensors"
+    make_sequential().save(path)
+    whole = path.read_bytes()
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        nnfast.load_model(tmp_path / "absent.safetensors")
+    for cut in (0, 4, 20, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ValueError, match="damaged, cut short or of another kind"):
+            nnfast.load_model(path)
+    path.write_bytes(b"\xff" * len(whole))
+    with pytest.raises(ValueError, match="damaged"):
+        nnfast.load_model(path)
+
+
+def with_metadata(whole, change):
+    """The same file with other metadata."""
+    (size,) = struct.unpack("<Q", whole[:8])
+    header = json.loads(whole[8 : 8 + size])
+    content = json.loads(header["__metadata__"]["nnfast"])
+    header["__metadata__"]["nnfast"] = change(content)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + whole[8 + size :]
+
+
+def test_other_metadata(tmp_path):
+    path = tmp_path / "m.safetensors"
+    make_sequential().save(path)
+    whole = path.read_bytes()
+    path.write_bytes(with_metadata(whole, lambda content: json.dumps({**content, "format": 99})))
+    with pytest.raises(ValueError, match="format 1 or older; received 99"):
+        nnfast.load_model(path)
+    path.write_bytes(with_metadata(whole, lambda content: "{"))
+    with pytest.raises(ValueError, match="metadata are damaged"):
+        nnfast.load_model(path)
+    content_of = {"class_name": "Hexagon", "config": {}}
+    path.write_bytes(with_metadata(whole, lambda content: json.dumps({**content, "model": content_of})))
+    with pytest.raises(ValueError, match="Unknown layer 'Hexagon'"):
+        nnfast.load_model(path)
+
+
+class Doubling(layers.Layer):
+    def call(self, inputs):
+        return inputs * 2.0
+
+
+def test_custom_objects(tmp_path):
+    model = nnfast.Sequential([layers.Input((6,)), Doubling(), layers.Dense(2)])
+    model.save(tmp_path / "m.safetensors")
+    with pytest.raises(ValueError, match="Unknown layer 'Doubling'"):
+        nnfast.load_model(tmp_path / "m.safetensors")
+    again = nnfast.load_model(tmp_path / "m.safetensors", custom_objects={"Doubling": Doubling})
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_a_model_without_weights_yet():
+    with pytest.raises(ValueError, match="has no weights yet"):
+        nnfast.Sequential([layers.Dense(2)]).save("unused.safetensors")
