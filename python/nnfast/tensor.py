@@ -145,6 +145,7 @@ class Trace:
         self.training = training
         self.losses: list[Tensor] = []
         self._labels: list[str] = []
+        self._random = 0
 
     def input(self, shape: Sequence[int], dtype: str = "float32") -> Tensor:
         """Add an input, which a run is given an array for."""
@@ -170,6 +171,11 @@ class Trace:
         label = self._labels[-1] if self._labels else ""
         ids = self.graph.add(op, [tensor.id for tensor in inputs], attributes, label)
         return [Tensor(self, id) for id in ids]
+
+    def count_random(self) -> int:
+        """Return another number each time: what a random operation draws from beside the seed of the run."""
+        self._random += 1
+        return self._random
 
     def assign(self, variable: Any, value: Any, after_update: bool = False) -> None:
         """Have each run copy a value into a variable, at its end or after the optimizer's step."""

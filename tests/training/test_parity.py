@@ -1,5 +1,7 @@
 """Training curves: the same weights and batches in PyTorch give the same losses."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -35,7 +37,7 @@ def build_pair(sizes, activation):
         + [layers.Dense(sizes[-1])]
     )
     modules = []
-    for i, (before, after) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (before, after) in enumerate(itertools.pairwise(sizes)):
         linear = torch.nn.Linear(before, after)
         kernel, bias = model.layers[i].get_weights()
         with torch.no_grad():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -145,14 +144,6 @@ def check_data_format(layer: Layer, data_format: str | None) -> None:
         )
 
 
-def own_seed(layer: Layer, seed: int | None) -> int:
-    """Return what a layer draws its noise from, beside the model's seed and the step.
-
-    Without a seed of its own it is a function of the layer's name, so that a saved model goes on as it would have.
-    """
-    return zlib.crc32(layer.name.encode()) if seed is None else seed
-
-
 @layer_registry.add()
 class Dropout(Layer):
     """In training, zeroes each element with probability `rate` and divides the others by ``1 - rate``.
@@ -167,7 +158,7 @@ class Dropout(Layer):
     noise_shape : sequence of int, optional
         The shape of the mask, which is broadcast: 1 where all positions of an axis share it, None for the input's size.
     seed : int, optional
-        By default it follows from the layer's name; either way masks also depend on the model's seed.
+        By default it follows from the layer's place in the model; masks also depend on the model's own seed.
     **kwargs
         Those of :class:`Layer`.
 
@@ -186,7 +177,6 @@ class Dropout(Layer):
         self.rate = rate
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
         self.seed = seed
-        self.drawn_seed = own_seed(self, seed)
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
@@ -195,7 +185,7 @@ class Dropout(Layer):
         shape = self.noise_shape
         if shape is not None:
             shape = tuple(n if want is None else want for want, n in zip(shape, inputs.shape, strict=True))
-        return ops.dropout(inputs, self.rate, shape, self.drawn_seed)
+        return ops.dropout(inputs, self.rate, shape, self.seed)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape, "seed": self.seed}

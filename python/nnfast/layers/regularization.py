@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops, regularizers
-from .core import Dropout, own_seed
+from .core import Dropout
 from .layer import Layer, layer_registry
 
 
@@ -49,7 +49,6 @@ class _Noise(Layer):
     def __init__(self, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.seed = seed
-        self.drawn_seed = own_seed(self, seed)
         self.built = True
 
 
@@ -62,7 +61,7 @@ class GaussianNoise(_Noise):
     stddev : float
         The noise's standard deviation.
     seed : int, optional
-        By default it follows from the layer's name.
+        By default it follows from the layer's place in the model.
     **kwargs
         Those of :class:`Layer`.
     """
@@ -79,9 +78,7 @@ class GaussianNoise(_Noise):
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or self.stddev == 0:
             return inputs
-        return ops.apply(
-            "gaussian_noise", [ops.convert(inputs, "float32")], stddev=float(self.stddev), seed=self.drawn_seed
-        )
+        return ops.gaussian_noise(inputs, self.stddev, self.seed)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
@@ -96,7 +93,7 @@ class GaussianDropout(_Noise):
     rate : float
         From 0 up to 1.
     seed : int, optional
-        By default it follows from the layer's name.
+        By default it follows from the layer's place in the model.
     **kwargs
         Those of :class:`Layer`.
     """
@@ -108,9 +105,7 @@ class GaussianDropout(_Noise):
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or self.rate == 0:
             return inputs
-        return ops.apply(
-            "gaussian_dropout", [ops.convert(inputs, "float32")], rate=float(self.rate), seed=self.drawn_seed
-        )
+        return ops.gaussian_dropout(inputs, self.rate, self.seed)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
@@ -125,7 +120,7 @@ class AlphaDropout(_Noise):
     rate : float
         From 0 up to 1.
     seed : int, optional
-        By default it follows from the layer's name.
+        By default it follows from the layer's place in the model.
     **kwargs
         Those of :class:`Layer`.
     """
@@ -137,7 +132,7 @@ class AlphaDropout(_Noise):
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or self.rate == 0:
             return inputs
-        return ops.apply("alpha_dropout", [ops.convert(inputs, "float32")], rate=float(self.rate), seed=self.drawn_seed)
+        return ops.alpha_dropout(inputs, self.rate, self.seed)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

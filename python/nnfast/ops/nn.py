@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .apply import apply, floats, shape_of
+from .apply import apply, floats, shape_of, trace_of
 
 
 def dense(x: Any, kernel: Any, bias: Any = None, activation: str | None = None) -> Any:
@@ -26,7 +26,30 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 def dropout(x: Any, rate: float, noise_shape: Any = None, seed: int | None = None) -> Any:
     """Zero each element with probability `rate` and divide the others by ``1 - rate``."""
     shape = None if noise_shape is None else [int(size) for size in noise_shape]
-    return apply("dropout", floats(x), rate=float(rate), noise_shape=shape, seed=0 if seed is None else int(seed))
+    return apply("dropout", floats(x), rate=float(rate), noise_shape=shape, seed=_seed(x, seed))
+
+
+def gaussian_dropout(x: Any, rate: float, seed: int | None = None) -> Any:
+    """Multiply by normal noise of mean 1 and standard deviation ``√(rate / (1 - rate))``."""
+    return apply("gaussian_dropout", floats(x), rate=float(rate), seed=_seed(x, seed))
+
+
+def alpha_dropout(x: Any, rate: float, seed: int | None = None) -> Any:
+    """Drop elements to SELU's limit and rescale, so that mean and variance stay."""
+    return apply("alpha_dropout", floats(x), rate=float(rate), seed=_seed(x, seed))
+
+
+def gaussian_noise(x: Any, stddev: float, seed: int | None = None) -> Any:
+    """Add normal noise."""
+    return apply("gaussian_noise", floats(x), stddev=float(stddev), seed=_seed(x, seed))
+
+
+def _seed(x: Any, seed: int | None) -> int:
+    """Return the seed given, else the number of this random operation in the graph that is traced."""
+    if seed is not None:
+        return int(seed)
+    trace = trace_of([x])
+    return 0 if trace is None else trace.count_random()
 
 
 def conv(
