@@ -1,4 +1,4 @@
-"""Constraints: what weights are projected onto after each step of the optimizer."""
+"""What weights are projected onto after each step."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ EPSILON = 1e-7
 
 
 class Constraint:
-    """Base of constraints: ``__call__(w)`` gives the weight to use instead, by :mod:`nnfast.ops`."""
+    """Base of all constraints: define ``__call__`` by :mod:`nnfast.ops`, and ``get_config`` if there are settings."""
 
     def __call__(self, w: Any) -> Any:
-        """Return the projected weight."""
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(self, w)")
+        """Return the weights that `w` becomes; here `w` itself."""
+        return w
 
     def get_config(self) -> dict[str, Any]:
         """Return the settings from which :meth:`from_config` makes an equal constraint."""
@@ -31,20 +31,16 @@ class Constraint:
 registry = Registry("constraint", Constraint)
 
 
-def _norm(w: Any, axis: Any) -> Any:
-    return ops.sqrt(ops.sum(ops.square(w), axis=axis, keepdims=True))
-
-
 @registry.add()
 class MaxNorm(Constraint):
-    """Scales down weights whose norm along an axis exceeds a bound (Srivastava et al., 2014).
+    """Scales weights down to a norm of at most `max_value` (Srivastava et al., 2014).
 
     Parameters
     ----------
     max_value : float, default 2
         The largest norm.
     axis : int or sequence of int, default 0
-        The axes of one norm: 0 for a Dense kernel, ``[0, 1, 2]`` for a Conv2D kernel.
+        Over which the norm is taken: 0 for the inputs of a dense kernel, [0, 1, 2] for those of a kernel of Conv2D.
     """
 
     def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0):
@@ -52,8 +48,8 @@ class MaxNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w: Any) -> Any:
-        norms = _norm(w, self.axis)
-        return w * (ops.clip(norms, 0.0, self.max_value) / (EPSILON + norms))
+        norms = _norms(w, self.axis)
+        return w * (ops.clip(norms, 0, self.max_value) / (norms + EPSILON))
 
     def get_config(self) -> dict[str, Any]:
         return {"max_value": self.max_value, "axis": self.axis}
@@ -61,7 +57,7 @@ class MaxNorm(Constraint):
 
 @registry.add()
 class NonNeg(Constraint):
-    """Sets negative weights to 0."""
+    """Replaces negative weights by 0."""
 
     def __call__(self, w: Any) -> Any:
         return ops.maximum(w, 0.0)
@@ -69,19 +65,19 @@ class NonNeg(Constraint):
 
 @registry.add()
 class UnitNorm(Constraint):
-    """Scales weights to norm 1 along an axis.
+    """Scales weights to a norm of 1.
 
     Parameters
     ----------
     axis : int or sequence of int, default 0
-        The axes of one norm.
+        Over which the norm is taken, as for :class:`MaxNorm`.
     """
 
     def __init__(self, axis: int | Sequence[int] = 0):
         self.axis = axis
 
     def __call__(self, w: Any) -> Any:
-        return w / (EPSILON + _norm(w, self.axis))
+        return w / (_norms(w, self.axis) + EPSILON)
 
     def get_config(self) -> dict[str, Any]:
         return {"axis": self.axis}
@@ -89,16 +85,18 @@ class UnitNorm(Constraint):
 
 @registry.add()
 class MinMaxNorm(Constraint):
-    """Moves weights towards norms between two bounds along an axis.
+    """Scales weights towards a norm between `min_value` and `max_value`.
 
     Parameters
     ----------
-    min_value, max_value : float, default 0.0, 1.0
-        The smallest and the largest norm.
+    min_value : float, default 0.0
+        The smallest norm.
+    max_value : float, default 1.0
+        The largest norm.
     rate : float, default 1.0
-        How far to go: 1 all the way.
+        How much of the way is gone at each step: 1 is all of it.
     axis : int or sequence of int, default 0
-        The axes of one norm.
+        Over which the norm is taken, as for :class:`MaxNorm`.
     """
 
     def __init__(
@@ -110,16 +108,26 @@ class MinMaxNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w: Any) -> Any:
-        norms = _norm(w, self.axis)
+        norms = _norms(w, self.axis)
         wanted = self.rate * ops.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
-        return w * (wanted / (EPSILON + norms))
+        return w * (wanted / (norms + EPSILON))
 
     def get_config(self) -> dict[str, Any]:
-        return {"min_value": self.min_value, "max_value": self.max_value, "rate": self.rate, "axis": self.axis}
+        return {
+            "min_value": self.min_value,
+            "max_value": self.max_value,
+            "rate": self.rate,
+            "axis": self.axis,
+        }
 
 
-max_norm, non_neg, unit_norm, min_max_norm = MaxNorm, NonNeg, UnitNorm, MinMaxNorm
+def _norms(w: Any, axis: int | Sequence[int]) -> Any:
+    return ops.sqrt(ops.sum(ops.square(w), axis=axis, keepdims=True))
+
 
 get = registry.get
 serialize = registry.serialize
 deserialize = registry.deserialize
+
+# The lower-case names that Keras exports too.
+max_norm, non_neg, unit_norm, min_max_norm = MaxNorm, NonNeg, UnitNorm, MinMaxNorm

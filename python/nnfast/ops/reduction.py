@@ -125,6 +125,28 @@ def count_nonzero(x: Any, axis: Axis = None) -> Any:
     return sum(not_equal(x, 0.0), axis)
 
 
+def segment_sum(data: Any, segment_ids: Any, num_segments: int) -> Any:
+    """Add up the rows of `data` by the segment each belongs to; rows whose segment does not exist are left out.
+
+    Parameters
+    ----------
+    data : (N, …)
+        The rows.
+    segment_ids : (N,)
+        The segment of each row, from 0.
+    num_segments : int
+        How many segments there are.
+
+    Returns
+    -------
+    (num_segments, …)
+        The sums.
+    """
+    return apply(
+        "segment_sum", [convert(data, "float32"), convert(segment_ids, "int32")], num_segments=int(num_segments)
+    )
+
+
 def divide_no_nan(x1: Any, x2: Any) -> Any:
     """Return ``x1 / x2``, and 0 where `x2` is 0."""
     zero = equal(x2, 0.0)
