@@ -68,9 +68,9 @@ struct Kernels {
     void (*gradient_sums)(int64_t M, int64_t C, const float* x, const float* y, const float* dy, const float* mean,
                           const float* scale, const float* shift, bool relu, float* sum, float* product);
     // dx = scale·dz − offset − slope·(x − mean). dx may be dy.
-    void (*normalize_backward)(int64_t M, int64_t C, const float* x, const float* y, const float* dy,
-                               const float* mean, const float* scale, const float* shift, bool relu,
-                               const float* offset, const float* slope, float* dx);
+    void (*normalize_backward)(int64_t M, int64_t C, const float* x, const float* y, const float* dy, const float* mean,
+                               const float* scale, const float* shift, bool relu, const float* offset,
+                               const float* slope, float* dx);
     // y = (x − mean)·inv_std·gamma + beta, inv_std = 1/√(variance + epsilon); gamma, beta may be null.
     void (*layer_norm)(int64_t M, int64_t N, const float* x, const float* gamma, const float* beta, float epsilon,
                        float* y, float* mean, float* inv_std);

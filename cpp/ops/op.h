@@ -28,8 +28,8 @@ struct Worker {
 
 // What changes from step to step; read-only to ops.
 struct StepState {
-  uint64_t seed = 0;     // of the model
-  uint64_t step = 0;     // training steps taken so far: with the seed, the counter random ops draw from
+  uint64_t seed = 0;  // of the model
+  uint64_t step = 0;  // training steps taken so far: with the seed, the counter random ops draw from
 };
 
 // The memory of one node. Pointers of values that the op does not read or write in this direction may be null.

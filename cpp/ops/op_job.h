@@ -22,7 +22,8 @@ class OpJob final : public Job {
   }
 
   void schedule(const std::vector<Phase>& phases, Schedule& schedule) const {
-    for (size_t i = 0; i < phases.size(); ++i) schedule.add(*this, static_cast<int>(i), phases[i].tasks, phases[i].cost);
+    for (size_t i = 0; i < phases.size(); ++i)
+      schedule.add(*this, static_cast<int>(i), phases[i].tasks, phases[i].cost);
   }
 
  private:

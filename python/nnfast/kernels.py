@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -143,8 +145,9 @@ def layer_norm_backward(
     ValueError
         If the shapes do not fit.
     """
-    inputs = [_floats(x), _floats(gamma), np.shape(gamma)]
-    return tuple(_core.run_backward("layer_norm", inputs, [None], [inv_std, mean], [dy], {}, [True] * 3))
+    inputs: list[Any] = [_floats(x), _floats(gamma), np.shape(gamma)]
+    dx, dgamma, dbeta = _core.run_backward("layer_norm", inputs, [None], [inv_std, mean], [dy], {}, [True] * 3)
+    return dx, dgamma, dbeta
 
 
 def batch_norm(
@@ -225,7 +228,7 @@ def batch_norm_backward(
     gamma, inv_std = _floats(gamma), _floats(inv_std)
     kept = np.concatenate([_floats(mean), inv_std, gamma * inv_std, np.zeros_like(gamma)])  # beta is not needed
     attributes = {"activation": activation, "mask_from_output": True}
-    inputs = [_floats(x), gamma, gamma.shape]
+    inputs: list[Any] = [_floats(x), gamma, gamma.shape]
     dx, dgamma, dbeta = _core.run_backward(
         "batch_norm", inputs, [y, None, None], [kept], [dy, None, None], attributes, [True] * 3
     )

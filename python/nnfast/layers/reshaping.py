@@ -205,7 +205,8 @@ ZeroPadding1D, ZeroPadding2D, ZeroPadding3D = (
     for r in (1, 2, 3)
 )
 Cropping1D, Cropping2D, Cropping3D = (
-    _make(f"Cropping{r}D", _Cropping, r, f"Cuts off borders of {_AXES[r]}: ``cropping``, an integer, one an axis, pairs.",
+    _make(f"Cropping{r}D", _Cropping, r,
+          f"Cuts off borders of {_AXES[r]}: ``cropping``, an integer, one an axis, or pairs.",
           default=1 if r != 2 else ((0, 0), (0, 0)))
     for r in (1, 2, 3)
 )  # fmt: skip
