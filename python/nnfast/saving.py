@@ -1,6 +1,6 @@
 """Models in files: one safetensors file, whose metadata hold the configuration as JSON. Files hold no code.
 
-Metadata ``nnfast``: ``{"format": 1, "version", "model": {"class_name", "config"}, "compile", "training"}``.
+Metadata ``nnfast``: ``{"format": 1, "version", "model": {"class_name", "config"}, "notes", "compile", "training"}``.
 Tensors: ``weights/0000/path`` in the order of `Model.weights`, ``optimizer/slot/0000`` by the weight's number.
 """
 
@@ -34,7 +34,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
     """
     _require_weights(model)
     compiled = model._compiled
-    content: dict[str, Any] = {"model": layer_registry.serialize(model)}
+    content: dict[str, Any] = {"model": layer_registry.serialize(model), "notes": model.notes}
     tensors = _weight_tensors(model)
     if compiled is not None:
         content["compile"] = {
@@ -78,6 +78,7 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
         raise ValueError(f"{filepath}: expected a model; the file holds weights only; use model.load_weights")
     with _known(custom_objects):
         model = layer_registry.deserialize(content["model"])
+        model.notes = content.get("notes", {})
         settings = content.get("compile") if compile else None
         if settings is not None:
             model.compile(

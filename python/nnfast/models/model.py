@@ -27,6 +27,11 @@ class Model(Layer):
         Where a functional model begins and ends.
     name : str, optional
         The model's name.
+
+    Attributes
+    ----------
+    notes : dict
+        Whatever should stand in the model's file beside it, such as the names of its classes: plain values.
     """
 
     _output_shapes: list[Any]
@@ -40,6 +45,7 @@ class Model(Layer):
         for name in ("_compiled", "_programs", "history"):
             object.__setattr__(model, name, None)
         object.__setattr__(model, "stop_training", False)
+        object.__setattr__(model, "notes", {})
         return model
 
     @property
