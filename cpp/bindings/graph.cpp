@@ -14,6 +14,8 @@ namespace {
 
 using namespace pybind11::literals;
 
+// A shorter run is over before another Python thread could have made use of the lock.
+constexpr double kReleaseAbove = 5e3;  // ns
 constexpr auto kSignalsEvery = std::chrono::milliseconds(50);
 
 const char* dtype_name(DType dtype) { return dtype == DType::f32 ? "float32" : "int32"; }
@@ -61,8 +63,10 @@ py::list run(Program& program, const py::sequence& given, uint64_t seed, uint64_
   std::vector<py::array> held;
   const std::vector<const float*> inputs = checked_inputs(program.plan(), given, held);
   const Program::Lease executor = program.acquire();
-  {
+  if (program.cost() > kReleaseAbove) {
     py::gil_scoped_release release;
+    executor->run(inputs, seed, step);
+  } else {
     executor->run(inputs, seed, step);
   }
   py::list outputs;

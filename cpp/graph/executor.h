@@ -82,7 +82,7 @@ class Executor {
 class Program {
  public:
   Program(std::shared_ptr<const Plan> plan, std::shared_ptr<OptimizerState> optimizer)
-      : plan_(std::move(plan)), optimizer_(std::move(optimizer)) {}
+      : plan_(std::move(plan)), optimizer_(std::move(optimizer)), cost_(plan_->cost()) {}
 
   // Gives an idle executor, bound, and takes it back when the lease ends.
   class Lease {
@@ -101,11 +101,13 @@ class Program {
   Lease acquire();
 
   const Plan& plan() const { return *plan_; }
+  double cost() const { return cost_; }
   const std::shared_ptr<OptimizerState>& optimizer() const { return optimizer_; }
 
  private:
   std::shared_ptr<const Plan> plan_;
   std::shared_ptr<OptimizerState> optimizer_;
+  double cost_;  // nanoseconds on one thread
   std::mutex mutex_;
   std::vector<std::unique_ptr<Executor>> idle_;
 };

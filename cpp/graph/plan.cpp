@@ -306,6 +306,13 @@ Plan::Plan(Graph graph, Purpose purpose) : graph_(std::move(graph)), purpose_(st
   Builder(*this).build();
 }
 
+double Plan::cost() const {
+  double total = 0;
+  for (const PlannedStep& step : steps_)
+    for (const Phase& phase : step.phases) total += phase.cost;
+  return total;
+}
+
 std::string Plan::describe(const std::vector<double>& nanoseconds) const {
   std::ostringstream text;
   auto size_of = [&](const Place& where) -> int64_t {

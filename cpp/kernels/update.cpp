@@ -19,6 +19,20 @@ NNFAST_INLINE V positive(double epsilon) { return all(epsilon > 1e-37 ? epsilon 
 // A NaN comes through each of these.
 NNFAST_INLINE V clip(V x, V limit) { return max(-limit, min(limit, x)); }
 NNFAST_INLINE V sign(V x) { return x > 0 ? V{} + 1 : (x < 0 ? V{} - 1 : x); }
+// a / (√x + ε) for x >= 0, within 3 ULP. AVX-512's root and division take 33 cycles a vector of 16 on Zen 4, an
+// estimate of 14 bits and a Newton step each take 10: it decides the step of a model that fits the cache.
+NNFAST_INLINE V over_root(V a, V x, V epsilon) {
+#if defined(__AVX512F__)
+  x = min(max(x, all(1.2e-38)), all(3.4e38));  // where the estimates are finite; what is cut off is below any ε
+  const V r = __builtin_ia32_rsqrt14ps512_mask(x, V{}, 0xffff);
+  const V s = x * r;
+  const V d = s + 0.5f * r * (x - s * s) + epsilon;
+  const V q = __builtin_ia32_rcp14ps512_mask(d, V{}, 0xffff);
+  return a * (q + q * (1 - d * q));
+#else
+  return a / (sqrt(x) + epsilon);
+#endif
+}
 // xⁿ for n >= 0, without the C library: kernels call nothing.
 NNFAST_INLINE double power(double x, int64_t n) {
   double result = 1;
@@ -137,7 +151,7 @@ struct Adam {
     v += (g * g - v) * rest_2;
     V largest = v;
     if constexpr (kAmsgrad) largest = slots[2] = max(slots[2], v);
-    p -= alpha * m / (sqrt(largest) + epsilon);
+    p -= over_root(alpha * m, largest, epsilon);
   }
 };
 
@@ -160,7 +174,7 @@ struct Nadam {
     V &m = slots[0], &v = slots[1];
     m += (g - m) * rest_1;
     v += (g * g - v) * rest_2;
-    p -= (of_m * m + of_g * g) / (sqrt(v * correction) + epsilon);
+    p -= over_root(of_m * m + of_g * g, v * correction, epsilon);
   }
 
  private:

@@ -314,12 +314,15 @@ class Model(Layer):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch, with as little around it as possible."""
-        if type(x) is np.ndarray and x.dtype == np.float32:
-            program = self.programs.get("predict", (x,), 0) if x.ndim else None
-            if program is not None and program.output_structure == 0:
-                return program.core.run((x,))[0]
+        if type(x) is np.ndarray:
+            # An array like one of an earlier call has the same program.
+            run = self.programs.of_batch((x.shape, x.dtype.char))
+            if run is not None:
+                return run((x,))[0]
         inputs, structure = data.as_inputs(x)
         program = self.programs.get("predict", inputs, structure)
+        if structure == program.output_structure == 0 and x is inputs[0]:
+            self.programs.remember_batch((x.shape, x.dtype.char), program.core.run)
         results = iter(program.core.run(inputs))
         return map_structure(lambda _: next(results), program.output_structure)
 

@@ -64,7 +64,7 @@ class Programs:
     def __init__(self, model: Any):
         self.model = model
         self._cache: dict[Any, Program] = {}
-        self._batches: dict[Any, Program] = {}
+        self._batches: dict[Any, Any] = {}
         self._count = -1
         self.state: Any = None  # _core.OptimizerState
         self._state_for: tuple[Any, ...] = ()
@@ -76,12 +76,12 @@ class Programs:
         self._cache.clear()
         self._batches.clear()
 
-    def of_batch(self, key: Any) -> Program | None:
-        """Return the program remembered for a batch."""
+    def of_batch(self, key: Any) -> Any:
+        """Return what was remembered for a batch."""
         return self._batches.get(key) if self._count == changes() else None
 
-    def remember_batch(self, key: Any, program: Program) -> None:
-        """Remember the program for batches like this one."""
+    def remember_batch(self, key: Any, program: Any) -> None:
+        """Remember a program, or how to run it, for batches like this one."""
         self._batches[key] = program
 
     def get(
