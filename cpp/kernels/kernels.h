@@ -241,6 +241,12 @@ struct Kernels {
   };
   const Update* update;
 
+  struct Move {
+    // x (rows, columns) → its transpose y (columns, rows).
+    void (*transpose)(int64_t rows, int64_t columns, const float* x, int64_t ldx, float* y, int64_t ldy);
+  };
+  const Move* move;
+
   // Convolution with a 3×3 window by F(4×4, 3×3): of tiles of 4×4 output pixels that see 6×6 input pixels. A tile is 36
   // values a channel, one for each position: channel c of tile t at position p is at [p * position + t * ld + c]. Whole
   // vectors of channels are written there.

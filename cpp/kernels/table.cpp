@@ -15,6 +15,7 @@ extern const Kernels::Reduce reduce_kernels;
 extern const Kernels::Conv conv_kernels;
 extern const Kernels::Softmax softmax_kernels;
 extern const Kernels::Update update_kernels;
+extern const Kernels::Move move_kernels;
 extern const Kernels::Winograd winograd_kernels;
 
 extern const Kernels table;
@@ -30,6 +31,7 @@ const Kernels table = {
     &conv_kernels,
     &softmax_kernels,
     &update_kernels,
+    &move_kernels,
     &winograd_kernels,
 };
 

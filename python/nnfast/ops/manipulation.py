@@ -170,17 +170,28 @@ def pad(x: Any, pad_width: Sequence[Sequence[int]], constant_values: float = 0.0
 
 def broadcast_to(x: Any, shape: Sequence[int]) -> Any:
     """Repeat axes of length 1, and prepend axes, up to `shape`."""
-    return apply("broadcast_to", floats(x), shape=[int(size) for size in shape])
+    return apply("broadcast_to", [convert(x)], shape=[int(size) for size in shape])
 
 
-def repeat(x: Any, repeats: int, axis: int) -> Any:
-    """Repeat each element along an axis."""
-    return apply("repeat", floats(x), repeats=int(repeats), axis=canonical_axis(axis, len(shape_of(x))))
+def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
+    """Repeat each element along an axis; by default, along the one axis of ``ravel(x)``."""
+    if axis is None:
+        x, axis = ravel(x), 0
+    return apply("repeat", [convert(x)], repeats=int(repeats), axis=canonical_axis(axis, len(shape_of(x))))
 
 
-def tile(x: Any, repeats: Sequence[int]) -> Any:
-    """Repeat the whole along each axis."""
-    return apply("tile", floats(x), repeats=[int(n) for n in repeats])
+def tile(x: Any, repeats: int | Sequence[int]) -> Any:
+    """Repeat the whole along each axis; missing axes, of `x` or in `repeats`, are added in front."""
+    counts = [int(n) for n in _sizes(repeats)]
+    ndim = len(shape_of(x))
+    if len(counts) > ndim:
+        x = reshape(x, [1] * (len(counts) - ndim) + _known(x))
+    counts = [1] * (ndim - len(counts)) + counts
+    x = convert(x)
+    for axis, count in enumerate(counts):
+        if count != 1:
+            x = apply("tile", [x], repeats=count, axis=axis)
+    return x
 
 
 def take(x: Any, indices: Any, axis: int = 0) -> Any:
