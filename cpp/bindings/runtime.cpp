@@ -1,5 +1,8 @@
 #include <pybind11/stl.h>
 
+#include <map>
+#include <string>
+
 #include "bindings/bindings.h"
 #include "core/threads.h"
 #include "dispatch/dispatch.h"
@@ -27,6 +30,14 @@ void bind_runtime(py::module_& module) {
   module.def("num_threads_reason", &num_threads_reason, "Why that many.");
   module.def("set_num_threads", &set_num_threads, py::arg("count"),
              "Use at most this many threads for a large operation; 1 runs everything on the calling thread.");
+  module.def(
+      "activations",
+      [] {
+        std::map<std::string, float> defaults;
+        for (const ActivationInfo& activation : kActivations) defaults[activation.name] = activation.alpha;
+        return defaults;
+      },
+      "The names of all activations, with the default of their parameter alpha (0 where they have none).");
   module.def("op_names", &op_names, "The names of all registered operations.");
 }
 

@@ -119,7 +119,8 @@ struct Formula<Activation::celu> {
 template <>
 struct Formula<Activation::gelu> {
   static constexpr float kFar = 15.0f;  // from here on the tail is 0 or 1
-  // max(x, 0) - |x| Q(|x|), Q the normal distribution's upper tail: no cancellation on either side.
+  // max(x, 0) - |x| Q(|x|), Q the normal distribution's upper tail: no cancellation on either side. 3.6 ULP, for the
+  // tail is a product of four rounded factors.
   NNFAST_INLINE V f(V x, V) {
     V a = at_most(abs(x), kFar);
     Scaled e = exp_minus_half_square(a);
@@ -299,7 +300,7 @@ struct Formula<Activation::threshold> {
 };
 template <>
 struct Formula<Activation::step> {
-  NNFAST_INLINE V f(V x, V) { return x >= 0.0f ? broadcast(1.0f) : 0.0f * x; }
+  NNFAST_INLINE V f(V x, V) { return x != x ? x : keep_where(x >= 0.0f, broadcast(1.0f)); }
   NNFAST_INLINE V df(V, V, V) { return V{}; }
 };
 

@@ -1,35 +1,16 @@
 // One op for every activation, named like it. Attribute: alpha, its parameter, where it has one.
-#include "ops/activation.h"
-
 #include "dispatch/dispatch.h"
+#include "ops/activation_attributes.h"
 #include "ops/blocks.h"
 #include "ops/registry.h"
 
 namespace nnfast {
-
-Activation find_activation(const std::string& name) {
-  std::string names;
-  for (int i = 0; i < kNumActivations; ++i) {
-    if (name == kActivations[i].name) return static_cast<Activation>(i);
-    names += (i ? ", " : "") + std::string(kActivations[i].name);
-  }
-  throw Error("no activation is named '" + name + "'; expected one of: " + names);
-}
-
-void check_alpha(Activation activation, double alpha) {
-  // The derivative is read off the sign of the output, which is that of the input only for such alpha.
-  check(alpha >= 0 || !derivative_reads_output(activation), kActivations[static_cast<int>(activation)].name,
-        ": expected alpha >= 0, received ", alpha);
-}
-
 namespace {
 
 class ActivationOp final : public Op {
  public:
-  ActivationOp(Activation activation, double alpha)
-      : activation_(activation), index_(static_cast<int>(activation)), alpha_(static_cast<float>(alpha)) {
-    check_alpha(activation, alpha);
-  }
+  ActivationOp(Activation activation, float alpha)
+      : activation_(activation), index_(static_cast<int>(activation)), alpha_(alpha) {}
 
   std::vector<Spec> infer(const std::vector<Spec>& inputs) override {
     check(inputs.size() == 1 && inputs[0].dtype == DType::f32, kActivations[index_].name,
@@ -72,8 +53,8 @@ class ActivationOp final : public Op {
 const bool registered = [] {
   for (int i = 0; i < kNumActivations; ++i)
     RegisterOp(kActivations[i].name, [i](const Attributes& attributes) {
-      return std::make_unique<ActivationOp>(static_cast<Activation>(i),
-                                            attributes.get<double>("alpha", kActivations[i].alpha));
+      const auto activation = static_cast<Activation>(i);
+      return std::make_unique<ActivationOp>(activation, alpha_of(attributes, activation));
     });
   return true;
 }();

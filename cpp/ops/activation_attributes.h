@@ -16,8 +16,12 @@ inline Activation activation_of(const Attributes& attributes) {
   throw Error("unknown activation '" + name + "'; it can be " + names);
 }
 
+// Throws Error where the derivative, which may be read off the sign of the output, would not be right.
 inline float alpha_of(const Attributes& attributes, Activation activation) {
-  return static_cast<float>(attributes.get<double>("alpha", kActivations[static_cast<int>(activation)].alpha));
+  const ActivationInfo& info = kActivations[static_cast<int>(activation)];
+  const double alpha = attributes.get<double>("alpha", info.alpha);
+  check(alpha >= 0 || !derivative_reads_output(activation), info.name, ": expected alpha >= 0, received ", alpha);
+  return static_cast<float>(alpha);
 }
 
 }  // namespace nnfast
