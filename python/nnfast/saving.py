@@ -44,9 +44,54 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
             "metrics": _described(compiled.given["metrics"], metrics),
             "weighted_metrics": _described(compiled.given["weighted_metrics"], metrics),
         }
-        content["training"] = {"steps": compiled.optimizer.steps, "seed": model.seed}
+        content["training"] = _training(model)
         tensors.update(_slot_tensors(model))
     _write(filepath, tensors, content, overwrite)
+
+
+def save_training(model: Any, filepath: Any, notes: dict[str, Any]) -> None:
+    """Write where the training of a compiled model stands, without its configuration; see :func:`restore_training`.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    filepath : path
+        The file.
+    notes : dict
+        Plain values to be handed back.
+    """
+    _require_weights(model)
+    content = {"training": {**_training(model), "notes": notes}}
+    _write(filepath, {**_weight_tensors(model), **_slot_tensors(model)}, content, True)
+
+
+def restore_training(model: Any, filepath: Any) -> dict[str, Any]:
+    """Put a compiled model where :func:`save_training` found it: weights, optimizer, learning rate, steps and seed.
+
+    Training then goes on with the same bits as if it had never stopped.
+
+    Returns
+    -------
+    dict
+        The notes.
+
+    Raises
+    ------
+    ValueError
+        If the model has no weights yet, the file is damaged, or its weights are not those of the model.
+    """
+    _require_weights(model)
+    content, tensors = _read(filepath)
+    if "training" not in content:
+        raise ValueError(f"{filepath}: expected the state of a compiled model; the file holds weights only")
+    _set_weights(model, tensors, filepath)
+    training = content["training"]
+    if isinstance(training["learning_rate"], float):
+        model.optimizer.learning_rate = training["learning_rate"]
+    model.programs.forget_state()
+    _set_training(model, training, tensors)
+    return training.get("notes", {})
 
 
 def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
@@ -90,16 +135,29 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
             )
     _set_weights(model, tensors, filepath)
     if settings is not None:
-        training = content["training"]
-        model.seed = training["seed"]
-        model.optimizer.steps = training["steps"]
-        model.programs.saved_slots = {
-            (name, int(number)): value
-            for (_, name, number), value in (
-                (key.split("/"), value) for key, value in tensors.items() if key.startswith("optimizer/")
-            )
-        }
+        _set_training(model, content["training"], tensors)
     return model
+
+
+def _training(model: Any) -> dict[str, Any]:
+    optimizer = model.optimizer
+    rate = optimizer.get_config()["learning_rate"]  # a schedule follows from the number of steps
+    return {
+        "steps": optimizer.steps,
+        "seed": model.seed,
+        "learning_rate": float(rate) if isinstance(rate, (int, float)) else None,
+    }
+
+
+def _set_training(model: Any, training: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+    model.seed = training["seed"]
+    model.optimizer.steps = training["steps"]
+    model.programs.saved_slots = {
+        (name, int(number)): value
+        for (_, name, number), value in (
+            (key.split("/"), value) for key, value in tensors.items() if key.startswith("optimizer/")
+        )
+    }
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:

@@ -517,3 +517,81 @@ def test_no_warning_in_ordinary_use():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         train(Model(), [callbacks.EarlyStopping("loss"), callbacks.ReduceLROnPlateau("loss")], losses(1.0, 2.0))
+
+
+class TestBackup:
+    """With real models: what counts is that the bits are those of training without interruption."""
+
+    def model(self):
+        from nnfast import layers, models, utils
+
+        utils.set_random_seed(3)
+        model = models.Sequential(
+            [layers.Input((6,)), layers.Dense(8, activation="relu"), layers.Dropout(0.3), layers.Dense(1)]
+        )
+        model.compile("adam", "mse")
+        return model
+
+    def data(self):
+        rng = np.random.default_rng(0)
+        return rng.normal(size=(50, 6)).astype(np.float32), rng.normal(size=(50, 1)).astype(np.float32)
+
+    def interrupt(self, epoch):
+        def stop(at, logs):
+            if at == epoch:
+                raise KeyboardInterrupt
+
+        return callbacks.LambdaCallback(on_epoch_end=stop)
+
+    @pytest.mark.parametrize("double", [False, True])
+    def test_training_goes_on_as_if_uninterrupted(self, tmp_path, double):
+        x, y = self.data()
+        whole = self.model()
+        whole.fit(x, y, batch_size=8, epochs=6, verbose=0)
+
+        folder = tmp_path / "backup"
+        backup = callbacks.BackupAndRestore(folder, double_checkpoint=double)
+        first = self.model()
+        with pytest.raises(KeyboardInterrupt):
+            first.fit(x, y, batch_size=8, epochs=6, verbose=0, callbacks=[backup, self.interrupt(2)])
+        assert sorted(p.name for p in folder.iterdir()) == ["latest.safetensors", *["previous.safetensors"] * double]
+        second = self.model()
+        second.fit(x[:8], y[:8], epochs=2, verbose=0)  # what it has learned is replaced
+        history = second.fit(x, y, batch_size=8, epochs=6, verbose=0, callbacks=[backup])
+        assert history.epoch == [3, 4, 5] and not folder.exists()
+        for a, b in zip(whole.get_weights(), second.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    def test_a_lowered_learning_rate_stays_so(self, tmp_path):
+        x, y = self.data()
+        first, second = self.model(), self.model()
+        lower = callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+        backup = callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+        first.fit(x, y, epochs=2, verbose=0, callbacks=[lower, backup])
+        second.fit(x, y, epochs=3, verbose=0, callbacks=[lower, backup])
+        assert second.optimizer.learning_rate == pytest.approx(0.001 / 8)
+
+    def test_every_so_many_batches(self, tmp_path):
+        x, y = self.data()
+        backup = callbacks.BackupAndRestore(tmp_path / "a", save_freq=3, delete_checkpoint=False)
+        self.model().fit(x, y, batch_size=10, epochs=2, verbose=0, callbacks=[backup])
+        assert self.model().fit(x, y, batch_size=10, epochs=2, verbose=0, callbacks=[backup]).epoch == [1]
+
+    def test_a_damaged_backup(self, tmp_path):
+        x, y = self.data()
+        backup = callbacks.BackupAndRestore(tmp_path, double_checkpoint=True, delete_checkpoint=False)
+        self.model().fit(x, y, epochs=3, verbose=0, callbacks=[backup])
+        (tmp_path / "latest.safetensors").write_bytes(b"0")
+        assert self.model().fit(x, y, epochs=3, verbose=0, callbacks=[backup]).epoch == [2]
+        (tmp_path / "latest.safetensors").write_bytes(b"0")
+        (tmp_path / "previous.safetensors").write_bytes(b"0")
+        with pytest.raises(ValueError, match="expected a safetensors file; it is damaged"):
+            self.model().fit(x, y, epochs=3, verbose=0, callbacks=[backup])
+
+    def test_bad_settings(self):
+        for empty in ("", None):
+            with pytest.raises(ValueError, match="Empty `backup_dir` argument passed"):
+                callbacks.BackupAndRestore(empty)
+        for wrong in ("batch", 0.15, 0):
+            with pytest.raises(ValueError, match="Invalid value for argument `save_freq`. Received: save_freq="):
+                callbacks.BackupAndRestore("x", save_freq=wrong)

@@ -2,7 +2,7 @@
 
 from .callback import Callback
 from .callback_list import CallbackList
-from .checkpoint import ModelCheckpoint
+from .checkpoint import BackupAndRestore, ModelCheckpoint
 from .control import LambdaCallback, LearningRateScheduler, MaxTime, TerminateOnNaN
 from .monitor import EarlyStopping, MonitorCallback, ReduceLROnPlateau
 from .progbar import ProgbarLogger
@@ -18,6 +18,7 @@ __all__ = [
     "EarlyStopping",
     "ReduceLROnPlateau",
     "ModelCheckpoint",
+    "BackupAndRestore",
     "LambdaCallback",
     "LearningRateScheduler",
     "TerminateOnNaN",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from typing import Any
 
 import numpy as np
 
 from ..messages import say
+from ..saving import restore_training, save_training
 from .callback import Batches, Callback, Logs
 from .monitor import MonitorCallback
 
@@ -136,6 +138,83 @@ class ModelCheckpoint(_SaveFrequency, MonitorCallback):
             say(f"Epoch {epoch + 1}: {self.monitor} improved from {best} to {value:.5f}, saving model to {path}")
         self.best = value
         return True
+
+
+class BackupAndRestore(_SaveFrequency):
+    """Saves the state of training as it goes on, and restores it when `fit` is called again after an interruption.
+
+    Training resumed after an epoch goes on with the same bits as if it had not been interrupted. Resumed after a
+    backup within an epoch, it begins that epoch again, as in Keras.
+
+    Parameters
+    ----------
+    backup_dir : path-like
+        A folder of its own for the backup; it is made, and removed when training has come to its end.
+    save_freq : "epoch" or int, default "epoch"
+        When to save; a number counts batches.
+    double_checkpoint : bool, default False
+        Keep the backup before the last, too, and restore that where the last is damaged.
+    delete_checkpoint : bool, default True
+        Remove the folder at the end of training.
+
+    Raises
+    ------
+    ValueError
+        If `backup_dir` is empty or `save_freq` neither "epoch" nor a number; in training, if the backup is of another
+        model.
+    """
+
+    def __init__(
+        self,
+        backup_dir: str | os.PathLike[str],
+        save_freq: str | int = "epoch",
+        double_checkpoint: bool = False,
+        delete_checkpoint: bool = True,
+    ) -> None:
+        super().__init__()
+        if not backup_dir:
+            raise ValueError(f"Empty `backup_dir` argument passed: {backup_dir!r}")
+        if save_freq != "epoch" and not _is_count(save_freq):
+            raise ValueError(
+                f"Invalid value for argument `save_freq`. Received: save_freq={save_freq!r}. "
+                "Expected either 'epoch' or an integer value."
+            )
+        self.backup_dir = os.fspath(backup_dir)
+        self.save_freq = save_freq
+        self.double_checkpoint = double_checkpoint
+        self.delete_checkpoint = delete_checkpoint
+        self._path = os.path.join(self.backup_dir, "latest.safetensors")
+        self._previous_path = os.path.join(self.backup_dir, "previous.safetensors")
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._batches_since_save = 0
+        if not os.path.exists(self._path) and not os.path.exists(self._previous_path):
+            return
+        try:
+            notes = restore_training(self.model, self._path)
+        except (ValueError, FileNotFoundError):
+            if not os.path.exists(self._previous_path):
+                raise
+            notes = restore_training(self.model, self._previous_path)
+        self.model.resume_epoch = notes["epoch"]
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        if self._is_due(batch):
+            self._save(self._epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.save_freq == "epoch":
+            self._save(epoch + 1)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.delete_checkpoint and os.path.isdir(self.backup_dir):
+            shutil.rmtree(self.backup_dir)
+
+    def _save(self, next_epoch: int) -> None:
+        os.makedirs(self.backup_dir, exist_ok=True)
+        if self.double_checkpoint and os.path.exists(self._path):
+            os.replace(self._path, self._previous_path)
+        save_training(self.model, self._path, {"epoch": next_epoch})
 
 
 def _is_count(value: Any) -> bool:

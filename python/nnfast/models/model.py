@@ -46,6 +46,7 @@ class Model(Layer):
             object.__setattr__(model, name, None)
         object.__setattr__(model, "stop_training", False)
         object.__setattr__(model, "notes", {})
+        object.__setattr__(model, "resume_epoch", None)
         return model
 
     @property

@@ -168,7 +168,10 @@ def fit(
         callbacks, add_history=True, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=epochs, steps=steps
     )
     model.stop_training = False
+    model.resume_epoch = None
     calls.on_train_begin()
+    if model.resume_epoch is not None:  # a callback has restored a backup
+        initial_epoch = model.resume_epoch
     logs: dict[str, Any] = {}
     batches = iter(x) if generator and not _restarts(x) else None
     for epoch in range(initial_epoch, epochs):

@@ -76,6 +76,12 @@ class Programs:
         self._cache.clear()
         self._batches.clear()
 
+    def forget_state(self) -> None:
+        """Forget what the optimizer remembers, too."""
+        self.clear()
+        self.state = None
+        self._state_for = ()
+
     def of_batch(self, key: Any) -> Any:
         """Return what was remembered for a batch."""
         return self._batches.get(key) if self._count == changes() else None
