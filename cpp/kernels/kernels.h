@@ -226,6 +226,35 @@ struct Kernels {
     void (*column_sums)(int64_t m, int64_t n, const float* a, int64_t lda, float* out);
   };
   const Conv* conv;
+
+  // Convolution of each channel by itself.
+  struct Depthwise {
+    // out (count pixels, channels) (+)= bias + Σ over rows and taps of x · w. Rows of x and of w lie anywhere; the steps
+    // are from pixel to pixel of out, of x for the next pixel of out, of x and of w for the next tap.
+    struct Line {
+      const float* const* x;
+      const float* const* w;
+      int64_t num_rows, taps, count, channels;
+      int64_t x_step, tap_step, w_step, out_step;
+      const float* bias;  // or null; where accumulate is not set
+      float* out;
+      bool accumulate;
+    };
+    void (*line)(const Line& line);
+    // dw (taps, channels) += Σ over `count` pixels of x · dy.
+    struct Weights {
+      const float* x;
+      const float* dy;
+      float* dw;
+      int64_t count, taps, channels;
+      int64_t x_step, tap_step, dy_step, w_step;
+    };
+    void (*weights)(const Weights& weights);
+    // x (n) → out (n, times), each element `times` times; x (n, times) → out (n), the sums.
+    void (*repeat)(int64_t n, int64_t times, const float* x, float* out);
+    void (*sum_repeated)(int64_t n, int64_t times, const float* x, float* out);
+  };
+  const Depthwise* depthwise;
   const Softmax* softmax;
 
   struct Update {

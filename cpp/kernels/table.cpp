@@ -13,6 +13,7 @@ extern const Kernels::Gemm gemm_kernels;
 extern const Kernels::Norm norm_kernels;
 extern const Kernels::Reduce reduce_kernels;
 extern const Kernels::Conv conv_kernels;
+extern const Kernels::Depthwise depthwise_kernels;
 extern const Kernels::Softmax softmax_kernels;
 extern const Kernels::Update update_kernels;
 extern const Kernels::Move move_kernels;
@@ -29,6 +30,7 @@ const Kernels table = {
     &norm_kernels,
     &reduce_kernels,
     &conv_kernels,
+    &depthwise_kernels,
     &softmax_kernels,
     &update_kernels,
     &move_kernels,

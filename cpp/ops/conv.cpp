@@ -27,9 +27,6 @@ class Conv final : public Op {
     epilogue_.activation = activation_named(attributes.get<std::string>("activation", "linear"));
     epilogue_.alpha =
         static_cast<float>(attributes.get<double>("alpha", kActivations[static_cast<int>(epilogue_.activation)].alpha));
-    algorithm_ = attributes.get<std::string>("algorithm", "auto");
-    check(algorithm_ == "auto" || algorithm_ == "patches" || algorithm_ == "winograd",
-          "algorithm must be \"auto\", \"patches\" or \"winograd\", received \"", algorithm_, "\"");
   }
 
   std::vector<Spec> infer(const std::vector<Spec>& inputs) override {
@@ -57,9 +54,7 @@ class Conv final : public Op {
     if (epilogue_.bias)
       check(inputs[2].shape == Shape{y_[-1]}, "the bias must have shape ", Shape{y_[-1]}, ", received ",
             inputs[2].shape);
-    check(algorithm_ != "winograd" || winograd_applies(shape_),
-          "algorithm=\"winograd\" needs a window of 3 by 3 pixels, stride 1, no dilation and one group");
-    winograd_ = algorithm_ == "winograd" || (algorithm_ == "auto" && winograd_pays(shape_));
+    choose(attributes_.get<std::string>("algorithm", "auto"));
     return {{y_, DType::f32}};
   }
 
@@ -67,7 +62,7 @@ class Conv final : public Op {
     const bool dx = wanted[0], dw = wanted[1], db = epilogue_.bias && wanted[2];
     keeps_z_ = (dx || dw || db) && derivative_reads_input(epilogue_.activation);
     Requirements needs;
-    forward_ = kind_ == ConvKind::transposed ? make_backward_data(shape_, epilogue_) : make_forward(shape_, epilogue_);
+    forward_ = kind_ == ConvKind::transposed ? make_backward_data(epilogue_) : make_forward(epilogue_);
     needs.forward = forward_->phases();
     needs.forward_scratch = forward_->scratch();
     needs.worker_scratch = forward_->worker_scratch();
@@ -95,11 +90,9 @@ class Conv final : public Op {
     if (db) add_step(needs, Step::bias, nullptr, {{1, 100}});
     pass_scratch_at_ = scratch;
     int64_t pass_scratch = 0;
-    weights_ = dw ? make_backward_weights(shape_) : nullptr;
+    weights_ = dw ? make_backward_weights() : nullptr;
     const ConvEpilogue none;
-    data_ = !dx                             ? nullptr
-            : kind_ == ConvKind::transposed ? make_forward(shape_, none)
-                                            : make_backward_data(shape_, none);
+    data_ = !dx ? nullptr : kind_ == ConvKind::transposed ? make_forward(none) : make_backward_data(none);
     for (const auto& [step, pass] : {std::pair{Step::weights, weights_.get()}, std::pair{Step::data, data_.get()}}) {
       if (pass == nullptr) continue;
       add_step(needs, step, pass, pass->phases());
@@ -138,14 +131,57 @@ class Conv final : public Op {
   }
 
  private:
-  std::unique_ptr<ConvPass> make_forward(const ConvShape& shape, const ConvEpilogue& epilogue) const {
-    return winograd_ ? make_winograd_forward(shape, epilogue) : make_patch_forward(shape, epilogue);
+  enum class Algorithm { patches, winograd, depthwise };
+
+  // By the shape of an image alone, never by a timing: results must not depend on the machine's mood.
+  void choose(const std::string& name) {
+    if (name == "auto") {
+      algorithm_ = shape_.groups > 1 && depthwise_applies(shape_) ? Algorithm::depthwise
+                   : winograd_pays(shape_)                        ? Algorithm::winograd
+                                                                  : Algorithm::patches;
+    } else if (name == "winograd") {
+      check(winograd_applies(shape_),
+            "algorithm=\"winograd\" needs a window of 3 by 3 pixels, stride 1, no dilation and one group");
+      algorithm_ = Algorithm::winograd;
+    } else if (name == "depthwise") {
+      check(depthwise_applies(shape_) && kind_ != ConvKind::transposed,
+            "algorithm=\"depthwise\" needs as many groups as input channels");
+      algorithm_ = Algorithm::depthwise;
+    } else {
+      check(name == "patches", "algorithm must be \"auto\", \"patches\", \"winograd\" or \"depthwise\", received \"",
+            name, "\"");
+      algorithm_ = Algorithm::patches;
+    }
   }
-  std::unique_ptr<ConvPass> make_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue) const {
-    return winograd_ ? make_winograd_backward_data(shape, epilogue) : make_patch_backward_data(shape, epilogue);
+  std::unique_ptr<ConvPass> make_forward(const ConvEpilogue& epilogue) const {
+    switch (algorithm_) {
+      case Algorithm::winograd:
+        return make_winograd_forward(shape_, epilogue);
+      case Algorithm::depthwise:
+        return make_depthwise_forward(shape_, epilogue);
+      default:
+        return make_patch_forward(shape_, epilogue);
+    }
   }
-  std::unique_ptr<ConvPass> make_backward_weights(const ConvShape& shape) const {
-    return winograd_ ? make_winograd_backward_weights(shape) : make_patch_backward_weights(shape);
+  std::unique_ptr<ConvPass> make_backward_data(const ConvEpilogue& epilogue) const {
+    switch (algorithm_) {
+      case Algorithm::winograd:
+        return make_winograd_backward_data(shape_, epilogue);
+      case Algorithm::depthwise:
+        return make_depthwise_backward_data(shape_);
+      default:
+        return make_patch_backward_data(shape_, epilogue);
+    }
+  }
+  std::unique_ptr<ConvPass> make_backward_weights() const {
+    switch (algorithm_) {
+      case Algorithm::winograd:
+        return make_winograd_backward_weights(shape_);
+      case Algorithm::depthwise:
+        return make_depthwise_backward_weights(shape_);
+      default:
+        return make_patch_backward_weights(shape_);
+    }
   }
 
   enum class Step { gradient, bias, weights, data };
@@ -183,8 +219,7 @@ class Conv final : public Op {
 
   const ConvKind kind_;
   const Attributes attributes_;
-  std::string algorithm_;
-  bool winograd_ = false;
+  Algorithm algorithm_ = Algorithm::patches;
   ConvEpilogue epilogue_;
   ConvShape shape_;
   Shape y_;

@@ -77,4 +77,10 @@ std::unique_ptr<ConvPass> make_winograd_forward(const ConvShape& shape, const Co
 std::unique_ptr<ConvPass> make_winograd_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue);
 std::unique_ptr<ConvPass> make_winograd_backward_weights(const ConvShape& shape);
 
+// Depthwise: groups of one input channel.
+bool depthwise_applies(const ConvShape& shape);
+std::unique_ptr<ConvPass> make_depthwise_forward(const ConvShape& shape, const ConvEpilogue& epilogue);
+std::unique_ptr<ConvPass> make_depthwise_backward_data(const ConvShape& shape);
+std::unique_ptr<ConvPass> make_depthwise_backward_weights(const ConvShape& shape);
+
 }  // namespace nnfast

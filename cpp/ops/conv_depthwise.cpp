@@ -1,0 +1,271 @@
+// Depthwise convolution: as many groups as channels, each with `multiplier` output channels, in any number of
+// dimensions. Where the multiplier is not 1, rows of the input are first spread so that each output channel finds its
+// input channel in its place, and rows of dx are summed back.
+#include <algorithm>
+
+#include "core/buffer.h"
+#include "dispatch/dispatch.h"
+#include "ops/conv_pass.h"
+
+namespace nnfast {
+namespace {
+
+constexpr double kNsPerVector = 0.3;  // a multiplication with its load
+
+// Output pixel i of a row sees the input pixels base + i * step + j * tap_step, j < taps, where they lie inside.
+struct Row {
+  int64_t count, width, base, step, tap_step, taps;
+
+  int64_t at(int64_t i, int64_t tap) const { return base + i * step + tap * tap_step; }
+  bool inside(int64_t i, int64_t tap) const { return at(i, tap) >= 0 && at(i, tap) < width; }
+  bool all_inside(int64_t i) const { return inside(i, 0) && inside(i, taps - 1); }
+};
+
+// Calls f(first pixel, count, first tap, taps) for runs of output pixels that see the same taps.
+template <class F>
+void each_run(const Row& row, F&& f) {
+  for (int64_t i = 0; i < row.count;) {
+    if (row.taps > 0 && row.all_inside(i)) {
+      // Positions move monotonously with i: the last pixel that sees all taps, by the tap that leaves first.
+      const int64_t far = std::max(row.at(i, 0), row.at(i, row.taps - 1));
+      const int64_t end = std::min(row.count, i + (row.width - 1 - far) / row.step + 1);
+      f(i, end - i, int64_t{0}, row.taps);
+      i = end;
+      continue;
+    }
+    int64_t first = 0, last = row.taps;
+    while (first < last && !row.inside(i, first)) ++first;
+    while (last > first && !row.inside(i, last - 1)) --last;
+    f(i, int64_t{1}, first, last - first);
+    ++i;
+  }
+}
+
+// The row of pixels, numbered over all images, at (image, depth, height), or -1 outside.
+int64_t row_at(const int64_t* size, int64_t image, int64_t depth, int64_t height) {
+  if (depth < 0 || depth >= size[0] || height < 0 || height >= size[1]) return -1;
+  return (image * size[0] + depth) * size[1] + height;
+}
+
+class DepthwisePass : public ConvPass {
+ protected:
+  explicit DepthwisePass(const ConvShape& shape)
+      : shape_(shape),
+        w_(shape_.window),
+        multiplier_(shape.group_out_channels()),
+        channels_(shape.out_channels),
+        kernel_row_(shape.window.size[2] * shape.out_channels) {}
+
+  double cost() const {
+    return shape_.images * shape_.out_pixels() * shape_.taps() * ceil_div(channels_, kernels().lanes) * kNsPerVector +
+           (shape_.input_size() + shape_.output_size()) / kFloatsPerNs;
+  }
+  // A row of input pixels, spread where the multiplier is not 1.
+  const float* input_row(const float* x, int64_t row, float* spread) const {
+    const int64_t size = w_.in[2] * shape_.channels;
+    if (multiplier_ == 1) return x + row * size;
+    kernels().depthwise->repeat(size, multiplier_, x + row * size, spread);
+    return spread;
+  }
+
+  const ConvShape shape_;
+  const Window& w_;
+  const int64_t multiplier_, channels_, kernel_row_;
+};
+
+constexpr int kMaxRows = 16;  // kernel rows in one call
+
+class DepthwiseForward final : public DepthwisePass {
+ public:
+  DepthwiseForward(const ConvShape& shape, const ConvEpilogue& epilogue) : DepthwisePass(shape), epilogue_(epilogue) {
+    rows_ = shape.images * w_.out[0] * w_.out[1];
+    rows_per_task_ = std::clamp<int64_t>(static_cast<int64_t>(2e4 * rows_ / cost()), 1, std::max<int64_t>(1, rows_));
+    spread_ = multiplier_ == 1 ? 0 : round_up(w_.in[2] * channels_, kLine);
+    worker_scratch_ = kMaxRows * spread_;
+    phases_.push_back({ceil_div(rows_, rows_per_task_), cost()});
+  }
+
+  void run(const ConvArgs& args, int, int64_t task, float*, const Worker& worker) const override {
+    const int64_t end = std::min(rows_, (task + 1) * rows_per_task_);
+    for (int64_t row = task * rows_per_task_; row < end; ++row) forward_row(args, row, worker.scratch);
+  }
+
+ private:
+  void forward_row(const ConvArgs& args, int64_t row, float* spread) const {
+    const int64_t oh = row % w_.out[1], od = row / w_.out[1] % w_.out[0], image = row / w_.out[1] / w_.out[0];
+    const int64_t at = row * w_.out[2] * channels_;
+    const float *x[kMaxRows], *w[kMaxRows];
+    int64_t count = 0;
+    bool accumulate = false;
+    for (int64_t k = 0; k < w_.size[0] * w_.size[1]; ++k) {
+      const int64_t in = row_at(w_.in, image, od * w_.stride[0] - w_.pad[0] + k / w_.size[1] * w_.dilation[0],
+                                oh * w_.stride[1] - w_.pad[1] + k % w_.size[1] * w_.dilation[1]);
+      if (in < 0) continue;
+      x[count] = input_row(args.x, in, spread + count * spread_);
+      w[count++] = args.w + k * kernel_row_;
+      if (count == kMaxRows) {
+        sum_rows(args, x, w, count, accumulate, args.out + at);
+        count = 0;
+        accumulate = true;
+      }
+    }
+    if (count > 0 || !accumulate) sum_rows(args, x, w, count, accumulate, args.out + at);
+    activate(epilogue_, args.out + at, args.activated + at, w_.out[2], channels_, channels_);
+  }
+  void sum_rows(const ConvArgs& args, const float** x, const float** w, int64_t count, bool accumulate,
+                float* out) const {
+    const Row row{w_.out[2], w_.in[2], -w_.pad[2], w_.stride[2], w_.dilation[2], w_.size[2]};
+    each_run(row, [&](int64_t first, int64_t pixels, int64_t tap, int64_t taps) {
+      const float *from[kMaxRows], *weights[kMaxRows];
+      for (int64_t r = 0; r < count; ++r) {
+        from[r] = x[r] + row.at(first, tap) * channels_;
+        weights[r] = w[r] + tap * channels_;
+      }
+      kernels().depthwise->line({from, weights, count, taps, pixels, channels_, row.step * channels_,
+                                 row.tap_step * channels_, channels_, channels_, epilogue_.bias ? args.bias : nullptr,
+                                 out + first * channels_, accumulate});
+    });
+  }
+
+  const ConvEpilogue epilogue_;
+  int64_t rows_, rows_per_task_;  // of output pixels, of all images
+  int64_t spread_;                // floats of a spread row
+};
+
+class DepthwiseBackwardData final : public DepthwisePass {
+ public:
+  explicit DepthwiseBackwardData(const ConvShape& shape) : DepthwisePass(shape) {
+    rows_ = shape.images * w_.in[0] * w_.in[1];
+    rows_per_task_ = std::clamp<int64_t>(static_cast<int64_t>(2e4 * rows_ / cost()), 1, std::max<int64_t>(1, rows_));
+    // Tap kw meets input column iw where iw + pad - kw * dilation is a multiple of the stride: every period_-th tap.
+    for (period_ = 1; period_ * w_.dilation[2] % w_.stride[2] != 0;) ++period_;
+    worker_scratch_ = multiplier_ == 1 ? 0 : round_up(w_.in[2] * channels_, kLine);
+    phases_.push_back({ceil_div(rows_, rows_per_task_), cost()});
+  }
+
+  void run(const ConvArgs& args, int, int64_t task, float*, const Worker& worker) const override {
+    const int64_t end = std::min(rows_, (task + 1) * rows_per_task_);
+    for (int64_t row = task * rows_per_task_; row < end; ++row) {
+      float* dx = args.out + row * w_.in[2] * shape_.channels;
+      if (multiplier_ == 1) {
+        backward_row(args, row, dx);
+        continue;
+      }
+      backward_row(args, row, worker.scratch);
+      kernels().depthwise->sum_repeated(w_.in[2] * shape_.channels, multiplier_, worker.scratch, dx);
+    }
+  }
+
+ private:
+  // i = output * stride - pad + k * dilation solved for the output, or -1.
+  static int64_t output_at(const Window& w, int axis, int64_t i, int64_t k) {
+    const int64_t at = i + w.pad[axis] - k * w.dilation[axis];
+    return at >= 0 && at % w.stride[axis] == 0 ? at / w.stride[axis] : -1;
+  }
+  void backward_row(const ConvArgs& args, int64_t row, float* dx) const {
+    const int64_t ih = row % w_.in[1], id = row / w_.in[1] % w_.in[0], image = row / w_.in[1] / w_.in[0];
+    const float *dy[kMaxRows], *w[kMaxRows];
+    int64_t count = 0;
+    bool accumulate = false;
+    for (int64_t k = 0; k < w_.size[0] * w_.size[1]; ++k) {
+      const int64_t out =
+          row_at(w_.out, image, output_at(w_, 0, id, k / w_.size[1]), output_at(w_, 1, ih, k % w_.size[1]));
+      if (out < 0) continue;
+      dy[count] = args.dy + out * w_.out[2] * channels_;
+      w[count++] = args.w + k * kernel_row_;
+      if (count == kMaxRows) {
+        sum_rows(dy, w, count, accumulate, dx);
+        count = 0;
+        accumulate = true;
+      }
+    }
+    if (count > 0 || !accumulate) sum_rows(dy, w, count, accumulate, dx);
+  }
+  // Columns of dx a stride apart meet the same taps.
+  void sum_rows(const float** dy, const float** w, int64_t count, bool accumulate, float* dx) const {
+    const int64_t stride = w_.stride[2], dilation = w_.dilation[2];
+    for (int64_t column = 0; column < std::min(stride, w_.in[2]); ++column) {
+      int64_t tap = 0;
+      while (tap < period_ && (column + w_.pad[2] - tap * dilation) % stride != 0) ++tap;
+      const int64_t taps = tap < period_ && tap < w_.size[2] ? ceil_div(w_.size[2] - tap, period_) : 0;
+      const Row row{ceil_div(w_.in[2] - column, stride), w_.out[2], (column + w_.pad[2] - tap * dilation) / stride, 1,
+                    -period_ * dilation / stride,        taps};
+      each_run(row, [&](int64_t first, int64_t pixels, int64_t skipped, int64_t run_taps) {
+        const float *from[kMaxRows], *weights[kMaxRows];
+        for (int64_t r = 0; r < count; ++r) {
+          from[r] = dy[r] + row.at(first, skipped) * channels_;
+          weights[r] = w[r] + (tap + skipped * period_) * channels_;
+        }
+        kernels().depthwise->line({from, weights, count, run_taps, pixels, channels_, channels_,
+                                   row.tap_step * channels_, period_ * channels_, stride * channels_, nullptr,
+                                   dx + (column + first * stride) * channels_, accumulate});
+      });
+    }
+  }
+
+  int64_t rows_, rows_per_task_;  // of input pixels, of all images
+  int64_t period_;
+};
+
+class DepthwiseBackwardWeights final : public DepthwisePass {
+ public:
+  explicit DepthwiseBackwardWeights(const ConvShape& shape) : DepthwisePass(shape) {
+    rows_ = shape.images * w_.out[0] * w_.out[1];
+    // Chunks of rows, each with a sum of its own.
+    const int64_t wanted = static_cast<int64_t>(std::clamp(cost() / 2e4, 1.0, 32.0));
+    const int64_t affordable = 3 + shape.input_size() / shape.weight_size();
+    const int64_t chunks = std::clamp<int64_t>(std::min(wanted, affordable), 1, std::max<int64_t>(1, rows_));
+    chunk_ = ceil_div(std::max<int64_t>(1, rows_), chunks);
+    chunks_ = ceil_div(std::max<int64_t>(1, rows_), chunk_);
+    scratch_ = chunks_ * shape.weight_size();
+    worker_scratch_ = multiplier_ == 1 ? 0 : round_up(w_.in[2] * channels_, kLine);
+    phases_.push_back({chunks_, cost()});
+    phases_.push_back({1, chunks_ * shape.weight_size() / kFloatsPerNs});
+  }
+
+  void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
+    const int64_t n = shape_.weight_size();
+    if (phase == 1) return sum_parts(scratch, chunks_, n, n, 0, 1, args.out);
+    float* dw = scratch + task * n;
+    std::fill_n(dw, n, 0.0f);
+    const int64_t end = std::min(rows_, (task + 1) * chunk_);
+    for (int64_t row = task * chunk_; row < end; ++row) add_row(args, row, dw, worker.scratch);
+  }
+
+ private:
+  void add_row(const ConvArgs& args, int64_t out_row, float* dw, float* spread) const {
+    const int64_t oh = out_row % w_.out[1], od = out_row / w_.out[1] % w_.out[0];
+    const int64_t image = out_row / w_.out[1] / w_.out[0];
+    const float* dy = args.dy + out_row * w_.out[2] * channels_;
+    for (int64_t k = 0; k < w_.size[0] * w_.size[1]; ++k) {
+      const int64_t in = row_at(w_.in, image, od * w_.stride[0] - w_.pad[0] + k / w_.size[1] * w_.dilation[0],
+                                oh * w_.stride[1] - w_.pad[1] + k % w_.size[1] * w_.dilation[1]);
+      if (in < 0) continue;
+      const float* x = input_row(args.x, in, spread);
+      const Row row{w_.out[2], w_.in[2], -w_.pad[2], w_.stride[2], w_.dilation[2], w_.size[2]};
+      each_run(row, [&](int64_t first, int64_t pixels, int64_t tap, int64_t taps) {
+        kernels().depthwise->weights({x + row.at(first, tap) * channels_, dy + first * channels_,
+                                      dw + k * kernel_row_ + tap * channels_, pixels, taps, channels_,
+                                      row.step * channels_, row.tap_step * channels_, channels_, channels_});
+      });
+    }
+  }
+
+  int64_t rows_, chunk_, chunks_;  // of output pixels, of all images; summed in one chain
+};
+
+}  // namespace
+
+bool depthwise_applies(const ConvShape& shape) { return shape.group_channels() == 1; }
+
+std::unique_ptr<ConvPass> make_depthwise_forward(const ConvShape& shape, const ConvEpilogue& epilogue) {
+  return std::make_unique<DepthwiseForward>(shape, epilogue);
+}
+std::unique_ptr<ConvPass> make_depthwise_backward_data(const ConvShape& shape) {
+  return std::make_unique<DepthwiseBackwardData>(shape);
+}
+std::unique_ptr<ConvPass> make_depthwise_backward_weights(const ConvShape& shape) {
+  return std::make_unique<DepthwiseBackwardWeights>(shape);
+}
+
+}  // namespace nnfast
