@@ -27,6 +27,11 @@ class Case:
     work: float = 0.0  # GFLOP or GB in one unit, for the rate shown
     limit: float | None = None  # the most that nnfast may take, where the bar is no ratio
 
+    @property
+    def only_peers(self) -> bool:
+        """Whether the case is there to know the machine by."""
+        return self.bar is None and self.limit is None
+
 
 ADAM = {"name": "adam", "learning_rate": 1e-3}
 SGD = {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9}

@@ -15,6 +15,7 @@ ABSENT = ("not available", "not installed")  # of a peer: a blank cell is enough
 def table(rows: list[Row]) -> str:
     """One line a case, those furthest below their bar first."""
     ordered = sorted(rows, key=_urgency)
+    bandwidth = max((rate for row in rows if row.case.kind == "triad" for rate in _rates(row).values()), default=0.0)
     shown = [side for row in rows for side, o in row.outcomes.items() if o.status not in ABSENT]
     peers = [side for side in dict.fromkeys(shown) if side != OURS]
     lines = [["case", OURS, *peers, "fastest peer", "ratio", "bar", "verdict", "rate"]]
@@ -23,7 +24,7 @@ def table(rows: list[Row]) -> str:
         lines.append([
             row.case.name, *(_cell(row, side) for side in (OURS, *peers)),
             f"{best}, {row.outcomes[best].best_mode}" if best else "-",
-            "-" if math.isnan(row.ratio) else f"{row.ratio:.2f}", _bar(row), row.verdict, _rate(row),
+            "-" if math.isnan(row.ratio) else f"{row.ratio:.2f}", _bar(row), row.verdict, _rate(row, bandwidth),
         ])  # fmt: skip
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -36,7 +37,7 @@ def notes(rows: list[Row]) -> list[str]:
         f"{row.case.name}: {side} {outcome.status}{': ' if outcome.note else ''}{outcome.note}"
         for row in rows
         for side, outcome in row.outcomes.items()
-        if outcome.status != "ok" and (side == OURS or outcome.status not in ABSENT)
+        if outcome.status != "ok" and row.verdict != "peers only" and (side == OURS or outcome.status not in ABSENT)
     ]
     return missing + [
         f"{row.case.name}: other processes used up to {row.noise:.1f} cores while this was timed"
@@ -72,13 +73,21 @@ def _figure(value: float, measure: str) -> str:
     raise AssertionError(value)
 
 
-def _rate(row: Row) -> str:
-    """nnfast's GFLOP/s or GB/s (the best peer's, in brackets)."""
+def _rates(row: Row) -> dict[str, float]:
+    """GFLOP/s or GB/s of each side that was measured."""
+    return {side: row.case.work / outcome.value for side, outcome in row.outcomes.items() if outcome.figures}
+
+
+def _rate(row: Row, bandwidth: float) -> str:
+    """nnfast's rate, the best peer's in brackets, and for optimizers nnfast's share of the bandwidth."""
     if not row.case.work:
         return ""
-    sides = [OURS, *([row.best_peer] if row.best_peer else [])]
-    ours, *peer = (f"{row.case.work / row.outcomes[s].value:.0f}" if row.outcomes[s].figures else "-" for s in sides)
-    return f"{ours} ({', '.join(peer)}) G{'B' if row.case.suite == 'optimizers' else 'FLOP'}/s"
+    rates = _rates(row)
+    ours, peer = (f"{rates[side]:.0f}" if side in rates else "-" for side in (OURS, row.best_peer))
+    if row.case.suite != "optimizers":
+        return f"{ours} ({peer}) GFLOP/s"
+    share = f", {rates[OURS] / bandwidth:.2f} of triad" if OURS in rates and bandwidth else ""
+    return f"{ours} ({peer}) GB/s{share}"
 
 
 def document(rows: list[Row], versions: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:

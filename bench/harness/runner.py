@@ -74,10 +74,12 @@ class Row:
     @property
     def verdict(self) -> str:
         ours = self.outcomes[OURS]
+        if ours.status == "not available" and self.case.only_peers:
+            return "peers only"
         if ours.status != "ok":
             return ours.status
         if math.isnan(self.margin):
-            return "no bar" if self.case.bar is None else "no peer"
+            return "no peer"
         return "pass" if self.margin >= 1 else "MISS"
 
 
