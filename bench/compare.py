@@ -16,7 +16,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import report, runner
 from harness.cases import CASES, PEERS, SUITES
-from harness.turn import Turn
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -29,8 +28,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2, help="threads of every side")
     parser.add_argument("--json", metavar="FILE", help="also write everything measured to this file")
     parser.add_argument("--list", action="store_true", help="print the cases and stop")
-    parser.add_argument("--lock", nargs="+", metavar="FILE", default=[], help="for a machine that others use too: "
-                        "files locked (flock) around the work, shared while preparing, alone while timing")  # fmt: skip
+    parser.add_argument("--priority", type=int, help="nice value of what is measured, e.g. -15 (one must have the "
+                        "right to set it), for a machine that others use too")  # fmt: skip
     options = parser.parse_args(arguments)
     options.peers = options.peers.split(",") if options.peers else []
     unknown = set(options.peers) - set(PEERS)
@@ -46,11 +45,11 @@ def main() -> int:
     if options.list:
         print("\n".join(f"{case.suite:10}  {case.name}" for case in cases))
         return 0
-    sides, rows = runner.Sides(options.peers, options.threads), []
+    sides, rows = runner.Sides(options.peers, options.threads, options.priority), []
     try:
-        for row in runner.run(cases, sides, Turn(options.lock), options.rounds, options.seconds):
-            rows.append(row)
-            print(f"{row.case.name}: {row.verdict}", file=sys.stderr, flush=True)
+        for case in cases:
+            rows.append(runner.run(case, sides, options.rounds, options.seconds))
+            print(f"{case.name}: {rows[-1].verdict}", file=sys.stderr, flush=True)
     finally:
         versions = sides.versions()
         sides.close()

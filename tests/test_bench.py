@@ -109,12 +109,12 @@ def test_consensus_outvotes_one_wrong_side(harness):
 def test_an_idle_worker_is_stopped(harness):
     worker = harness.pool.Worker("numpy", 1)
     try:
-        results = worker.ask("prepare", "a product", "gemm", {"m": 4, "n": 4, "k": 4, "transpose_b": False})
+        results = worker.ask("prepare", "gemm", {"m": 4, "n": 4, "k": 4, "transpose_b": False})
         assert set(results) == {"out", "new"}
         state = Path(f"/proc/{worker._process.pid}/stat").read_text().rpartition(")")[2].split()[0]
         assert state == "T"
         with pytest.raises(harness.pool.UnavailableError, match="no conv on this side"):
-            worker.ask("prepare", "a convolution", "conv", {})
+            worker.ask("prepare", "conv", {})
     finally:
         worker.close()
     assert not worker.alive

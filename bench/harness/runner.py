@@ -6,20 +6,15 @@ import math
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
 
 from . import agreement
 from .cases import Case
 from .noise import Noise
 from .pool import UnavailableError, Worker
-from .turn import Turn
 
 HOPELESS = 2.0  # a peer's mode this many times slower than the fastest peer is timed in the first round only
-
-BATCH = 6  # cases that are prepared together; more would need more memory
 
 NOISE = 0.2  # cores used by other processes above which a measurement is made again
 TRIES = 4
@@ -29,7 +24,7 @@ OURS = "nnfast"
 
 @dataclass
 class Outcome:
-    """One side's part in one case. `figures` holds, for each mode, one median a round."""
+    """One side's part in one case. `figures` holds, for each mode, one figure a round."""
 
     status: str  # "ok", "not available", "not installed", "failed", "disagrees"
     note: str = ""
@@ -86,9 +81,9 @@ class Row:
 class Sides:
     """The workers in use, started when first needed; one that has died is started again."""
 
-    def __init__(self, names: list[str], threads: int) -> None:
+    def __init__(self, names: list[str], threads: int, priority: int | None = None) -> None:
         self.names = names
-        self._threads = threads
+        self._threads, self._priority = threads, priority
         self._workers: dict[str, Worker] = {}
         self._refused: dict[str, UnavailableError] = {}
 
@@ -97,14 +92,14 @@ class Sides:
             raise self._refused[name]
         if name not in self._workers or not self._workers[name].alive:
             try:
-                self._workers[name] = Worker(name, self._threads)
+                self._workers[name] = self.fresh(name)
             except UnavailableError as problem:
                 self._refused[name] = problem
                 raise
         return self._workers[name]
 
     def fresh(self, name: str) -> Worker:
-        return Worker(name, self._threads)
+        return Worker(name, self._threads, self._priority)
 
     def versions(self) -> dict[str, str]:
         return {name: worker.version for name, worker in self._workers.items()}
@@ -114,38 +109,31 @@ class Sides:
             worker.close()
 
 
-def run(cases: Sequence[Case], sides: Sides, turn: Turn, rounds: int, seconds: float) -> Iterator[Row]:
-    """The rows in the order of the cases. A few are prepared, then timed together, so that turns are few."""
-    timed = [case for case in cases if case.measure == "time"]
-    for first in range(0, len(timed), BATCH):
-        ready = [_prepare(case, sides, turn) for case in timed[first : first + BATCH]]
-        for stretch in turn.stretches(ready):
-            for row, modes in stretch:
-                _time(row, modes, sides, rounds, seconds)
-                yield row
-    for case in cases:
-        if case.measure == "memory":
-            yield Row(case, _memory(case, sides, turn))
-        elif case.measure == "import":
-            yield Row(case, _import(case, sides, turn, rounds))
+def run(case: Case, sides: Sides, rounds: int, seconds: float) -> Row:
+    if case.measure == "memory":
+        return Row(case, _memory(case, sides))
+    if case.measure == "import":
+        return Row(case, _import(case, sides, rounds))
+    row, ready = _prepare(case, sides)
+    _time(row, ready, sides, rounds, seconds)
+    return row
 
 
 def _asked(case: Case, sides: Sides) -> list[str]:
     return [OURS, *(name for name in sides.names if name in case.against)]
 
 
-def _prepare(case: Case, sides: Sides, turn: Turn) -> tuple[Row, list[tuple[str, str]]]:
+def _prepare(case: Case, sides: Sides) -> tuple[Row, list[tuple[str, str]]]:
     """A row without figures, and the (side, mode) pairs that may be timed."""
     outcomes: dict[str, Outcome] = {}
     samples: dict[tuple[str, str], agreement.Sample] = {}
-    with turn.shared():
-        for name in _asked(case, sides):
-            try:
-                found = sides[name].ask("prepare", case.name, case.kind, case.params)
-                samples.update({(name, mode): sample for mode, sample in found.items()})
-                outcomes[name] = Outcome("ok")
-            except UnavailableError as problem:
-                outcomes[name] = Outcome(*problem.args)
+    for name in _asked(case, sides):
+        try:
+            found = sides[name].ask("prepare", case.kind, case.params)
+            samples.update({(name, mode): sample for mode, sample in found.items()})
+            outcomes[name] = Outcome("ok")
+        except UnavailableError as problem:
+            outcomes[name] = Outcome(*problem.args)
     return Row(case, outcomes), _agreeing(case, outcomes, samples)
 
 
@@ -155,7 +143,7 @@ def _time(row: Row, ready: list[tuple[str, str]], sides: Sides, rounds: int, sec
         first = number % max(len(ready), 1)
         for name, mode in ready[first:] + ready[:first]:
             try:
-                figure, noise = _measure(sides[name], row.case.name, mode, seconds)
+                figure, noise = _measure(sides[name], mode, seconds)
                 row.outcomes[name].figures.setdefault(mode, []).append(figure)
                 row.noise = max(row.noise, noise)
             except UnavailableError as problem:
@@ -163,16 +151,16 @@ def _time(row: Row, ready: list[tuple[str, str]], sides: Sides, rounds: int, sec
         ready = _contenders(ready, row.outcomes)
     for name, outcome in row.outcomes.items():
         if outcome.errors and sides[name].alive:
-            sides[name].ask("forget", row.case.name)
+            sides[name].ask("forget")
 
 
-def _measure(worker: Worker, case: str, mode: str, seconds: float) -> tuple[float, float]:
+def _measure(worker: Worker, mode: str, seconds: float) -> tuple[float, float]:
     """Seconds a unit and the cores that others used meanwhile; tried again while they use too many."""
     tries: list[tuple[float, float]] = []
     while len(tries) < TRIES and (not tries or tries[-1][0] > NOISE):
         noise = Noise(worker.pid)
-        timings = worker.ask("measure", case, mode, seconds)
-        tries.append((noise.cores(), statistics.median(timings)))
+        fastest = worker.measure(mode, seconds)
+        tries.append((noise.cores(), fastest))
     cores, figure = min(tries)
     return figure, cores
 
@@ -204,11 +192,11 @@ def _contenders(ready: list[tuple[str, str]], outcomes: dict[str, Outcome]) -> l
     return [key for key, seconds in first.items() if key[0] == OURS or seconds <= HOPELESS * fastest]
 
 
-def _memory(case: Case, sides: Sides, turn: Turn) -> dict[str, Outcome]:
+def _memory(case: Case, sides: Sides) -> dict[str, Outcome]:
     outcomes = {}
     for name in _asked(case, sides):
         try:
-            with turn.shared(), closing(sides.fresh(name)) as worker:
+            with closing(sides.fresh(name)) as worker:
                 mode, peak = worker.ask("peak_memory", case.kind, case.params)
             outcomes[name] = Outcome("ok", figures={mode: [peak]})
         except UnavailableError as problem:
@@ -221,16 +209,15 @@ PACKAGES = {"sklearn": "sklearn.neural_network", "mlx": "mlx.core"}  # where it 
 IMPORT = "import numpy, time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 
 
-def _import(case: Case, sides: Sides, turn: Turn, rounds: int) -> dict[str, Outcome]:
+def _import(case: Case, sides: Sides, rounds: int) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
-    with turn.alone():
-        for _ in range(rounds):
-            for name in _asked(case, sides):
-                command: list[Any] = [sys.executable, "-c", IMPORT.format(PACKAGES.get(name, name))]
-                done = subprocess.run(command, capture_output=True, text=True)
-                if done.returncode:
-                    outcomes[name] = Outcome("not installed", done.stderr.strip().rpartition("\n")[2])
-                else:
-                    outcome = outcomes.setdefault(name, Outcome("ok"))
-                    outcome.figures.setdefault("import", []).append(float(done.stdout))
+    for _ in range(rounds):
+        for name in _asked(case, sides):
+            command = [sys.executable, "-c", IMPORT.format(PACKAGES.get(name, name))]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                outcomes[name] = Outcome("not installed", done.stderr.strip().rpartition("\n")[2])
+            else:
+                outcome = outcomes.setdefault(name, Outcome("ok"))
+                outcome.figures.setdefault("import", []).append(float(done.stdout))
     return outcomes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import importlib.util
+import math
 import os
 import pickle
 import signal
@@ -47,10 +47,10 @@ def _send(stream: BinaryIO, message: Any) -> None:
 
 
 class Worker:
-    """The state between requests: the library's module and the modes of the cases that are prepared."""
+    """The state between requests: the library's module and the modes of the present case."""
 
     def __init__(self) -> None:
-        self.prepared: dict[str, dict[str, Mode]] = {}
+        self.modes: dict[str, Mode] = {}
 
     def start(self, side: str, threads: int) -> tuple[str, str]:
         try:
@@ -68,41 +68,41 @@ class Worker:
         except Exception as problem:
             return "failed", f"{type(problem).__name__}: {problem}"
 
-    def prepare(self, case: str, kind: str, params: dict[str, Any], limit: int | None = None) -> dict[str, Any]:
+    def prepare(self, kind: str, params: dict[str, Any], limit: int | None = None) -> dict[str, Any]:
         """Set up a case, warm each mode; returns the sample of each mode's result."""
         if not hasattr(self.module, kind):
             raise NotOfferedError(f"no {kind} on this side")
-        modes = self.prepared[case] = {}
+        self.modes = {}
         results = {}
         offered: Iterator[Mode] = getattr(self.module, kind)(**params)
         for mode in islice(offered, limit):
             results[mode.name] = sample(mode.result())
             mode.run()
-            modes[mode.name] = mode
+            self.modes[mode.name] = mode
         return results
 
-    def measure(self, case: str, name: str, seconds: float) -> list[float]:
-        """Seconds a unit of work, of each of several timings that fill `seconds`."""
-        mode = self.prepared[case][name]
+    def measure(self, name: str, seconds: float) -> float:
+        """Seconds a unit of work takes: the fastest of several timings that fill `seconds`."""
+        mode = self.modes[name]
         number, elapsed = 1, _timed(mode, 1)  # the first also warms caches and threads after a pause
         while elapsed < SAMPLE_SECONDS:
             number = max(2 * number, int(1.2 * number * SAMPLE_SECONDS / max(elapsed, 1e-9)))
             elapsed = _timed(mode, number)
-        timings: list[float] = []
+        fastest = math.inf
         until = time.perf_counter() + seconds
-        while not timings or time.perf_counter() < until:
-            timings.append(_timed(mode, number) / (number * mode.units))
-        return timings
+        while fastest == math.inf or time.perf_counter() < until:
+            fastest = min(fastest, _timed(mode, number))
+        return fastest / (number * mode.units)
 
     def peak_memory(self, kind: str, params: dict[str, Any]) -> tuple[str, float]:
         """The first mode's name and the most resident bytes that this process ever had."""
-        results = self.prepare("", kind, params, limit=1)
+        results = self.prepare(kind, params, limit=1)
         with open("/proc/self/status") as status:
             lines = dict(line.split(":", 1) for line in status)
         return next(iter(results)), float(lines["VmHWM"].split()[0]) * 1024
 
-    def forget(self, case: str) -> None:
-        self.prepared.pop(case, None)
+    def forget(self) -> None:
+        self.modes = {}
 
 
 def _timed(mode: Mode, number: int) -> float:
