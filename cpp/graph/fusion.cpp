@@ -17,16 +17,6 @@ bool is_activation(const std::string& op_name) {
                      [&](const ActivationInfo& activation) { return op_name == activation.name; });
 }
 
-// A loss of probabilities, what makes them, and the same loss of logits.
-struct StableLoss {
-  const char *probability_loss, *activation, *logits_loss;
-};
-const StableLoss stable_losses[] = {
-    {"categorical_crossentropy", "softmax", "softmax_cross_entropy_dense"},
-    {"sparse_categorical_crossentropy", "softmax", "softmax_cross_entropy"},
-    {"binary_crossentropy", "sigmoid", "sigmoid_cross_entropy"},
-};
-
 class Fusion {
  public:
   Fusion(Graph& graph, const std::vector<ValueId>& kept) : graph_(graph), kept_(kept.begin(), kept.end()) {
@@ -35,7 +25,7 @@ class Fusion {
 
   void run() {
     const int nodes = static_cast<int>(graph_.nodes().size());
-    for (int i = 0; i < nodes; ++i) bypass_probabilities(i);
+    for (int i = 0; i < nodes; ++i) bypass_softmax(i);
     remove_unused();
     for (int i = 0; i < nodes; ++i) absorb_activation(i);
   }
@@ -46,28 +36,18 @@ class Fusion {
     return value.source == Value::Source::computed ? &graph_.nodes()[value.index] : nullptr;
   }
 
-  static bool over_last_axis(const Node& softmax, const Spec& spec) {
-    const int64_t axis = softmax.attributes.get<int64_t>("axis", -1);
-    return axis == -1 || axis == spec.shape.rank() - 1;
-  }
-
-  void bypass_probabilities(int index) {
+  void bypass_softmax(int index) {
     const Node& node = graph_.nodes()[index];
     if (node.inputs.empty()) return;
     const Node* made = producer(node.inputs[0]);
     if (made == nullptr) return;
-    std::string replacement;
-    for (const StableLoss& loss : stable_losses)
-      if (node.op_name == loss.probability_loss && made->op_name == loss.activation) replacement = loss.logits_loss;
-    if (node.op_name == "argmax" && made->op_name == "softmax" &&
-        node.attributes.get<int64_t>("axis", -1) == made->attributes.get<int64_t>("axis", -1))
-      replacement = "argmax";
-    if (replacement.empty()) return;
-    if (made->op_name == "softmax" && !over_last_axis(*made, graph_.value(node.inputs[0]).spec)) return;
+    if (node.op_name != "argmax" || made->op_name != "softmax" ||
+        node.attributes.get<int64_t>("axis", -1) != made->attributes.get<int64_t>("axis", -1))
+      return;
     std::vector<ValueId> inputs = node.inputs;
     inputs[0] = made->inputs[0];
     const Attributes attributes = node.attributes;
-    graph_.replace(index, replacement, attributes, inputs);
+    graph_.replace(index, "argmax", attributes, inputs);
   }
 
   void remove_unused() {

@@ -7,8 +7,7 @@
 namespace nnfast {
 
 // kept: values that must remain readable under their own id.
-//   softmax or sigmoid, then a cross-entropy of probabilities  →  the stable cross-entropy of logits
-//   argmax of a softmax                                          →  argmax of its input
+//   argmax of a softmax                                      →  argmax of its input
 //   dense, convolution or normalization, then an activation     →  one op with the activation inside
 void fuse(Graph& graph, const std::vector<ValueId>& kept);
 

@@ -161,12 +161,89 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     return ops.mean(ops.abs(y_true - y_pred), axis=-1)
 
 
-def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False) -> Any:
-    """Return ``-log p[y_true]`` for class numbers `y_true` and probabilities (or logits) along the last axis."""
+EPSILON = 1e-7
+
+
+def logits_of(probabilities: Any, activation: str) -> Any:
+    """Return the input of the activation that makes `probabilities`, or None where another operation does.
+
+    The cross-entropy of logits is stable where that of probabilities is not, and one pass in place of two.
+    """
+    origin = getattr(probabilities, "origin", None)
+    if origin is None or origin[0] != activation:
+        return None
+    axis = origin[2].get("axis", -1)
+    return origin[1][0] if axis in (-1, len(probabilities.shape) - 1) else None
+
+
+def _axis_last(axis: int, *values: Any) -> list[Any]:
+    """Move the axis of the classes to the end."""
+    return [value if axis == -1 else ops.moveaxis(value, axis, -1) for value in values]
+
+
+def _smooth_attribute(label_smoothing: float) -> float | None:
+    return float(label_smoothing) or None
+
+
+def categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Any:
+    """Return ``-Σ y_true · log y_pred`` along an axis, for probabilities (or logits) `y_pred` of the same shape."""
+    y_true, y_pred = ops.convert(y_true, "float32"), ops.convert(y_pred, "float32")
+    if ops.shape_of(y_true) != ops.shape_of(y_pred):
+        raise ValueError(
+            f"categorical_crossentropy: expected targets of the outputs' shape {ops.shape_of(y_pred)}; "
+            f"received {ops.shape_of(y_true)}; for class numbers use sparse_categorical_crossentropy"
+        )
+    logits = y_pred if from_logits else logits_of(y_pred, "softmax")
+    if logits is not None:
+        logits, y_true = _axis_last(axis, logits, y_true)
+        return ops.apply(
+            "softmax_cross_entropy_dense", [logits, y_true], label_smoothing=_smooth_attribute(label_smoothing)
+        )
+    y_pred, y_true = _axis_last(axis, y_pred, y_true)
+    if label_smoothing:
+        y_true = y_true * (1.0 - label_smoothing) + label_smoothing / ops.shape_of(y_true)[-1]
+    y_pred = y_pred / ops.sum(y_pred, axis=-1, keepdims=True)
+    return -ops.sum(y_true * ops.log(ops.clip(y_pred, EPSILON, 1.0 - EPSILON)), axis=-1)
+
+
+def sparse_categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+) -> Any:
+    """Return ``-log y_pred[y_true]`` for class numbers `y_true` and probabilities (or logits) along an axis.
+
+    Where `y_true` is `ignore_class`, the loss is 0.
+    """
+    y_pred = ops.convert(y_pred, "float32")
     if len(ops.shape_of(y_true)) == len(ops.shape_of(y_pred)):
         y_true = ops.squeeze(y_true, -1)
-    op = "softmax_cross_entropy" if from_logits else "sparse_categorical_crossentropy"
-    return ops.apply(op, [ops.convert(y_pred, "float32"), ops.convert(y_true, "int32")])
+    y_true = ops.convert(y_true, "int32")
+    logits = y_pred if from_logits else logits_of(y_pred, "softmax")
+    if logits is None:
+        (y_pred,) = _axis_last(axis, y_pred)
+        # The logarithm of probabilities that sum to 1 is as good as logits.
+        y_pred = y_pred / ops.sum(y_pred, axis=-1, keepdims=True)
+        target = ops.one_hot(y_true, ops.shape_of(y_pred)[-1])
+        return -ops.sum(target * ops.log(ops.clip(y_pred, EPSILON, 1.0 - EPSILON)), axis=-1)
+    (logits,) = _axis_last(axis, logits)
+    return ops.apply("softmax_cross_entropy", [logits, y_true], ignore_class=ignore_class)
+
+
+def binary_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Any:
+    """Return the mean of ``-y_true · log y_pred - (1 - y_true) · log(1 - y_pred)`` over an axis."""
+    y_true, y_pred = same_rank(ops.convert(y_true, "float32"), ops.convert(y_pred, "float32"))
+    if label_smoothing:
+        y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    logits = y_pred if from_logits else logits_of(y_pred, "sigmoid")
+    if logits is not None and ops.shape_of(logits) == ops.shape_of(y_true):
+        losses = ops.apply("sigmoid_cross_entropy", [logits, y_true])
+    else:
+        p = ops.clip(y_pred, EPSILON, 1.0 - EPSILON)
+        losses = -(y_true * ops.log(p) + (1.0 - y_true) * ops.log(1.0 - p))
+    return ops.mean(losses, axis=axis)
 
 
 @registry.add("mse")
@@ -189,22 +266,110 @@ class MeanAbsoluteError(LossFunctionWrapper):
         super().__init__(mean_absolute_error, reduction, name, dtype)
 
 
-@registry.add()
-class SparseCategoricalCrossentropy(LossFunctionWrapper):
-    """The cross-entropy of class numbers."""
+@registry.add("bce")
+class BinaryCrossentropy(LossFunctionWrapper):
+    """The cross-entropy of yes or no; see :func:`binary_crossentropy`.
+
+    Parameters
+    ----------
+    from_logits : bool, default False
+        Whether predictions are logits rather than probabilities. (Probabilities that a sigmoid makes are planned as
+        logits anyway.)
+    label_smoothing : float, default 0.0
+        How far targets are moved towards 1/2.
+    axis : int, default -1
+        The axis averaged over.
+    reduction, name, dtype
+        As in :class:`Loss`.
+    """
 
     def __init__(
         self,
         from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
+        name: str = "binary_crossentropy",
+        dtype: Any = None,
+    ):
+        _check_smoothing(label_smoothing)
+        super().__init__(
+            binary_crossentropy, reduction, name, dtype, from_logits=from_logits, label_smoothing=label_smoothing,
+            axis=axis,
+        )  # fmt: skip
+
+
+@registry.add("cce")
+class CategoricalCrossentropy(LossFunctionWrapper):
+    """The cross-entropy of one-hot or soft targets; see :func:`categorical_crossentropy`.
+
+    Parameters
+    ----------
+    from_logits : bool, default False
+        Whether predictions are logits rather than probabilities. (Probabilities that a softmax makes are planned as
+        logits anyway.)
+    label_smoothing : float, default 0.0
+        How far targets are moved towards equal shares.
+    axis : int, default -1
+        The axis of the classes.
+    reduction, name, dtype
+        As in :class:`Loss`.
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "categorical_crossentropy",
+        dtype: Any = None,
+    ):
+        _check_smoothing(label_smoothing)
+        super().__init__(
+            categorical_crossentropy, reduction, name, dtype, from_logits=from_logits,
+            label_smoothing=label_smoothing, axis=axis,
+        )  # fmt: skip
+
+
+@registry.add("scce")
+class SparseCategoricalCrossentropy(LossFunctionWrapper):
+    """The cross-entropy of class numbers; see :func:`sparse_categorical_crossentropy`.
+
+    Parameters
+    ----------
+    from_logits : bool, default False
+        Whether predictions are logits rather than probabilities. (Probabilities that a softmax makes are planned as
+        logits anyway.)
+    ignore_class : int, optional
+        A class number whose samples have no loss.
+    reduction, axis, name, dtype
+        As in :class:`Loss`.
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
         name: str = "sparse_categorical_crossentropy",
         dtype: Any = None,
     ):
-        super().__init__(sparse_categorical_crossentropy, reduction, name, dtype, from_logits=from_logits)
+        self.ignore_class = ignore_class
+        super().__init__(
+            sparse_categorical_crossentropy, reduction, name, dtype, from_logits=from_logits,
+            ignore_class=ignore_class, axis=axis,
+        )  # fmt: skip
 
     def check_target(self, y_true: np.ndarray, output_shape: tuple[int, ...]) -> None:
         super().check_target(y_true, output_shape)
-        check_classes(self.name, y_true, output_shape[-1])
+        check_classes(self.name, y_true, output_shape[-1], self.ignore_class)
+
+
+def _check_smoothing(label_smoothing: float) -> None:
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing: expected a share from 0 to 1; received {label_smoothing}")
 
 
 def check_classes(name: str, y_true: np.ndarray, num_classes: int, ignore_class: int | None = None) -> None:

@@ -92,8 +92,9 @@ class Tensor(Operators):
 
     __slots__ = ("dtype", "id", "shape", "trace")
 
-    def __init__(self, trace: Trace, id: int):
+    def __init__(self, trace: Trace, id: int, origin: tuple[str, Sequence[Tensor], dict[str, Any]] | None = None):
         self.trace = trace
+        self.origin = origin  # the operation that makes it, its operands and its settings
         self.id = id
         self.shape = trace.graph.shape(id)
         self.dtype = trace.graph.dtype(id)
@@ -170,7 +171,7 @@ class Trace:
         """Add a node; return its outputs."""
         label = self._labels[-1] if self._labels else ""
         ids = self.graph.add(op, [tensor.id for tensor in inputs], attributes, label)
-        return [Tensor(self, id) for id in ids]
+        return [Tensor(self, id, (op, inputs, attributes)) for id in ids]
 
     def count_random(self) -> int:
         """Return another number each time: what a random operation draws from beside the seed of the run."""
