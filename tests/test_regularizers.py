@@ -69,7 +69,7 @@ def test_errors():
         regularizers.OrthogonalRegularizer(mode="row")
     with pytest.raises(ValueError, match=r"must have rank 2. Received: inputs.shape=\(3,\)"):
         regularizers.OrthogonalRegularizer()(np.zeros(3))
-    with pytest.raises(ValueError, match="Unknown regularizer 'l3'; expected one of: l1, l2, l1l2, orthogonal_regul"):
+    with pytest.raises(ValueError, match="Unknown regularizer 'l3'; expected one of: l1, l2, l1l2, "):
         regularizers.get("l3")
     with pytest.raises(NotImplementedError, match="Regularizer must define __call__"):
         regularizers.Regularizer()(MATRIX)

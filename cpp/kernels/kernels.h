@@ -229,8 +229,8 @@ struct Kernels {
 
   // Convolution of each channel by itself.
   struct Depthwise {
-    // out (count pixels, channels) (+)= bias + Σ over rows and taps of x · w. Rows of x and of w lie anywhere; the steps
-    // are from pixel to pixel of out, of x for the next pixel of out, of x and of w for the next tap.
+    // out (count pixels, channels) (+)= bias + Σ over rows and taps of x · w. Rows of x and of w lie anywhere; the
+    // steps are from pixel to pixel of out, of x for the next pixel of out, of x and of w for the next tap.
     struct Line {
       const float* const* x;
       const float* const* w;

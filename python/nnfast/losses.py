@@ -239,7 +239,8 @@ def binary_crossentropy(
         y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
     logits = y_pred if from_logits else logits_of(y_pred, "sigmoid")
     if logits is not None and ops.shape_of(logits) == ops.shape_of(y_true):
-        losses = ops.apply("sigmoid_cross_entropy", [logits, y_true])
+        # -y log σ(z) - (1 - y) log(1 - σ(z)), without overflow
+        losses = ops.maximum(logits, 0.0) - logits * y_true + ops.apply("softplus", [-ops.abs(logits)])
     else:
         p = ops.clip(y_pred, EPSILON, 1.0 - EPSILON)
         losses = -(y_true * ops.log(p) + (1.0 - y_true) * ops.log(1.0 - p))

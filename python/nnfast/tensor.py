@@ -90,7 +90,7 @@ class Tensor(Operators):
         ``"float32"`` or ``"int32"``.
     """
 
-    __slots__ = ("dtype", "id", "shape", "trace")
+    __slots__ = ("dtype", "id", "origin", "shape", "trace")
 
     def __init__(self, trace: Trace, id: int, origin: tuple[str, Sequence[Tensor], dict[str, Any]] | None = None):
         self.trace = trace

@@ -69,7 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--epochs", type=_positive, default=50, help="passes over the data (default: %(default)s)")
     command.add_argument("--batch-size", type=_positive, default=32, help="samples a step (default: %(default)s)")
-    command.add_argument("--learning-rate", type=float, default=1e-3, help="of Adam (default: %(default)s)")
+    command.add_argument(
+        "--learning-rate",
+        type=_positive_number,
+        default=3e-3,
+        help="of Adam at the start; it falls to 0 along a cosine (default: %(default)s)",
+    )
     command.add_argument(
         "--test-size", type=float, default=0.2, help="fraction of the data to test with (default: %(default)s)"
     )
@@ -105,4 +110,11 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more, received {value}")
+    return value
+
+
+def _positive_number(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, received {text}")
     return value

@@ -34,7 +34,7 @@ def is_digits(data: str) -> bool:
 
 
 def read_samples(
-    path: str, target: str | None = None, *, answers: bool = True, columns: list[str] | None = None
+    path: str, target: str | None = None, *, answers: bool = True, columns: list[str] | int | None = None
 ) -> Samples:
     """Read a CSV or NPZ file.
 
@@ -46,8 +46,9 @@ def read_samples(
         The column or array with the answers; by default the last column, or the array ``y``.
     answers : bool, default True
         Whether answers are wanted. Without, ``y`` is None.
-    columns : list of str, optional
-        The columns that a model was trained on: these are taken, in this order, where the file names its columns.
+    columns : list of str or int, optional
+        The columns that a model was trained on, or their number: named ones are taken in this order, where the file
+        names its columns too.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def _read_npz(path: str, target: str | None, answers: bool) -> Samples:
     return Samples(x, y)
 
 
-def _read_csv(path: str, target: str | None, answers: bool, columns: list[str] | None) -> Samples:
+def _read_csv(path: str, target: str | None, answers: bool, columns: list[str] | int | None) -> Samples:
     with open(path, encoding="utf-8-sig", newline="") as file:
         first = file.readline()
         file.seek(0)
@@ -109,15 +110,16 @@ def _read_csv(path: str, target: str | None, answers: bool, columns: list[str] |
         position = _target_position(path, target, names, width)
         chosen.remove(position)
         y = _to_numbers_if_all_are([row[position].strip() for row in rows])
-    if columns is not None:
-        if names is not None:
-            missing = [name for name in columns if name not in names]
-            if missing:
-                raise ValueError(
-                    f"{path}: the model was trained on the columns {', '.join(columns)}; missing: {', '.join(missing)}"
-                )
-            chosen = [names.index(name) for name in columns]
-        elif not answers and width == len(columns) + 1:
+    if isinstance(columns, list) and names is not None:
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise ValueError(
+                f"{path}: the model was trained on the columns {', '.join(columns)}; missing: {', '.join(missing)}"
+            )
+        chosen = [names.index(name) for name in columns]
+    elif columns is not None and not answers:
+        expected = columns if isinstance(columns, int) else len(columns)
+        if len(chosen) == expected + 1:
             chosen.pop()  # the answers, which stand last
     x = np.empty((len(rows), len(chosen)), np.float32)
     for number, row in enumerate(rows):

@@ -129,7 +129,7 @@ def _load(options: argparse.Namespace) -> tuple[Samples, Samples, dict[str, Any]
         return Samples(x, y), Samples(x_test, y_test), {"task": "classification", "classes": list(range(10))}
     samples = read_samples(options.data, options.target)
     assert samples.y is not None
-    notes: dict[str, Any] = {"task": _task(options.task, samples.y), "columns": samples.columns}
+    notes: dict[str, Any] = {"task": _task(options.task, samples.y), "columns": samples.columns or samples.x.shape[1]}
     if notes["task"] == "classification":
         notes["classes"] = np.unique(_without_fractions(samples.y)).tolist()
         if len(notes["classes"]) < 2:
@@ -163,7 +163,9 @@ def _without_fractions(y: np.ndarray) -> np.ndarray:
 
 def _compile(options: argparse.Namespace, x: np.ndarray, y: np.ndarray | None, notes: dict[str, Any]) -> Sequential:
     assert y is not None
-    optimizer = optimizers.Adam(learning_rate=options.learning_rate)
+    # A rate that falls to nothing at the end leaves the weights in the middle of where they would wander otherwise.
+    steps = options.epochs * math.ceil(len(x) / options.batch_size)
+    optimizer = optimizers.Adam(optimizers.schedules.CosineDecay(options.learning_rate, steps))
     if notes["task"] == "classification":
         model = build(options.model, x, [layers.Dense(len(notes["classes"]), activation="softmax")])
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -171,5 +173,5 @@ def _compile(options: argparse.Namespace, x: np.ndarray, y: np.ndarray | None, n
         # The network learns the answer as so many standard deviations from the mean; the last layer puts it back.
         unscale = layers.Rescaling(max(float(y.std(dtype=float)), 1e-6), offset=float(y.mean(dtype=float)))
         model = build(options.model, x, [layers.Dense(1), unscale])
-        model.compile(optimizer, "mean_squared_error", metrics=["mean_absolute_error"])
+        model.compile(optimizer, "mean_squared_error")
     return model
