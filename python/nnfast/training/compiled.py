@@ -178,6 +178,8 @@ def _as_metric(item: Any, y_shape: Any, pred_shape: Any) -> Metric:
             kind = categorical
         return metrics.registry.find(kind)(name=item)
     found = metrics.get(item)
+    if isinstance(item, str) and isinstance(found, Metric):
+        found.name = item  # logs go by the name that was given
     if isinstance(found, Loss):
         return MeanMetricWrapper(found.call, name=found.name)
     return found if isinstance(found, Metric) else MeanMetricWrapper(found)
