@@ -6,8 +6,8 @@
 namespace nnfast::NNFAST_ISA {
 namespace {
 
-// Rows up to this length are turned so that a lane is a row. Measured on Zen 4 (AVX-512): a row of 10 takes 9 ns
-// turned, 16 ns along memory.
+// Rows up to this length are turned so that a lane is a row. An estimate, not timed yet: a short row along
+// memory leaves most lanes idle.
 constexpr int kTurned = 16;
 
 // The rows of a block as columns of kLanes; what is missing repeats the first row.

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kTask = 16384;  // elements, about
 constexpr int64_t kMinPlane = 4;  // a narrower one is not worth transposing
-// Nanoseconds an element; measured on a Zen 4 core, in the L2 cache.
+// Nanoseconds an element; estimates, not measured yet.
 constexpr double kCopyCost = 0.1, kTransposeCost = 0.3, kStepCost = 0.5;
 
 bool joins(const StridedCopy::Axis& outer, const StridedCopy::Axis& inner) {
