@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ __all__ = [
     "adam_step",
     "batch_norm",
     "batch_norm_backward",
+    "conv2d",
+    "conv2d_backward_data",
+    "conv2d_backward_weights",
     "gemm",
     "layer_norm",
     "layer_norm_backward",
@@ -233,3 +237,145 @@ def batch_norm_backward(
         "batch_norm", inputs, [y, None, None], [kept], [dy, None, None], attributes, [True] * 3
     )
     return dx, dgamma, dbeta
+
+
+def _convolution(
+    name: str,
+    shapes: dict[str, tuple[int, ...]],
+    strides: int | Sequence[int],
+    padding: str,
+    dilation_rate: int | Sequence[int],
+    groups: int,
+) -> dict[str, Any]:
+    """Return the attributes of a convolution of images with a kernel, whose shapes are given by their names."""
+    axes = ("(batch, height, width, channels)", "(kernel_height, kernel_width, channels / groups, filters)")
+    for (operand, shape), expected in zip(shapes.items(), axes, strict=True):
+        if len(shape) != 4 or min(shape) < 0:
+            raise ValueError(f"{name}: expected {operand} {expected}, received {shape}")
+    if padding not in ("valid", "same"):
+        raise ValueError(f"{name}: expected padding 'valid' or 'same', received {padding!r}")
+    return {
+        "strides": [strides] if isinstance(strides, int) else list(strides),
+        "padding": padding,
+        "dilation_rate": [dilation_rate] if isinstance(dilation_rate, int) else list(dilation_rate),
+        "groups": groups,
+    }
+
+
+def conv2d(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    *,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    dilation_rate: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """Convolve images with a kernel.
+
+    ``y[n, i, j, f] = sum(x[n, i * stride + k * dilation - pad, j * stride + l * dilation - pad, c] *
+    kernel[k, l, c, f])`` over k, l and c, with zeros around the images; the layer is `nnfast.layers.Conv2D`.
+
+    Parameters
+    ----------
+    x : array_like of shape (batch, height, width, channels)
+    kernel : array_like of shape (kernel_height, kernel_width, channels / groups, filters)
+    strides : int or sequence of two, default 1
+        Pixels from one window to the next, along height and width.
+    padding : {"valid", "same"}, default "valid"
+        No zeros, or as many as make the output as large as the input, divided by the strides.
+    dilation_rate : int or sequence of two, default 1
+        Pixels from one tap of the kernel to the next.
+    groups : int, default 1
+        Into how many parts channels and filters are divided; each part of the filters sees one of the channels.
+
+    Returns
+    -------
+    ndarray of shape (batch, out_height, out_width, filters), float32
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit or a setting is not one of those above.
+    """
+    x, kernel = _floats(x), _floats(kernel)
+    shapes = {"x of shape": x.shape, "kernel of shape": kernel.shape}
+    attributes = _convolution("conv2d", shapes, strides, padding, dilation_rate, groups)
+    (y,), _ = _core.run_forward("conv", [x, kernel], attributes, [False] * 2)
+    return y
+
+
+def conv2d_backward_data(
+    dy: ArrayLike,
+    kernel: ArrayLike,
+    input_shape: Sequence[int],
+    *,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    dilation_rate: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """Return the gradient of the images through :func:`conv2d`.
+
+    Parameters
+    ----------
+    dy : array_like of shape (batch, out_height, out_width, filters)
+        The gradient of the output.
+    kernel : array_like of shape (kernel_height, kernel_width, channels / groups, filters)
+    input_shape : sequence of four int
+        The shape of the images: (batch, height, width, channels).
+    strides, padding, dilation_rate, groups
+        As in :func:`conv2d`.
+
+    Returns
+    -------
+    ndarray of shape input_shape, float32
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit or a setting is not one of those of :func:`conv2d`.
+    """
+    kernel, shape = _floats(kernel), tuple(map(int, input_shape))
+    shapes = {"input_shape": shape, "kernel of shape": kernel.shape}
+    attributes = _convolution("conv2d_backward_data", shapes, strides, padding, dilation_rate, groups)
+    dx, _ = _core.run_backward("conv", [shape, kernel], [None], [], [_floats(dy)], attributes, [True, False])
+    return dx
+
+
+def conv2d_backward_weights(
+    x: ArrayLike,
+    dy: ArrayLike,
+    kernel_shape: Sequence[int],
+    *,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    dilation_rate: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """Return the gradient of the kernel through :func:`conv2d`.
+
+    Parameters
+    ----------
+    x : array_like of shape (batch, height, width, channels)
+    dy : array_like of shape (batch, out_height, out_width, filters)
+        The gradient of the output.
+    kernel_shape : sequence of four int
+        The shape of the kernel: (kernel_height, kernel_width, channels / groups, filters).
+    strides, padding, dilation_rate, groups
+        As in :func:`conv2d`.
+
+    Returns
+    -------
+    ndarray of shape kernel_shape, float32
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit or a setting is not one of those of :func:`conv2d`.
+    """
+    x, shape = _floats(x), tuple(map(int, kernel_shape))
+    shapes = {"x of shape": x.shape, "kernel_shape": shape}
+    attributes = _convolution("conv2d_backward_weights", shapes, strides, padding, dilation_rate, groups)
+    _, dw = _core.run_backward("conv", [x, shape], [None], [], [_floats(dy)], attributes, [False, True])
+    return dw
