@@ -79,6 +79,27 @@ def test_ratio_is_against_the_fastest_peer(harness):
     assert row_of(harness, {"nnfast": 2.0, "torch": 2.1, "jax": 5.0}).verdict == "MISS"
 
 
+def test_a_bar_may_speak_of_one_peer_only(harness):
+    (case,) = [case for case in harness.cases.CASES if case.suite == "memory"]
+    outcomes = {side: harness.runner.Outcome("ok", figures={"way": [peak]})
+                for side, peak in {"nnfast": 30.0, "torch": 100.0, "mlx": 40.0}.items()}  # fmt: skip
+    row = harness.runner.Row(case, outcomes)
+    assert row.best_peer == "torch"
+    assert row.verdict == "pass"
+
+
+def test_workers_use_the_blas_of_this_processor(harness, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    monkeypatch.setenv("OPENBLAS_L2_SIZE", "128")
+    worker = harness.pool.Worker("numpy", 1)
+    try:
+        variables = Path(f"/proc/{worker.pid}/environ").read_text().split("\0")
+        assert "OPENBLAS_NUM_THREADS=1" in variables
+        assert not [v for v in variables if v.startswith(("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"))]
+    finally:
+        worker.close()
+
+
 def test_losers_come_first(harness):
     rows = [row_of(harness, {"nnfast": 1.0, "torch": ratio}) for ratio in (3.0, 0.5, 1.0, 1.2)]
     lines = harness.report.table(rows).splitlines()[1:]

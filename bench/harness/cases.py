@@ -22,6 +22,7 @@ class Case:
     params: dict[str, Any] = field(default_factory=dict)
     bar: float | None = None
     against: tuple[str, ...] = PEERS  # the peers asked; each does the kinds of work that it has
+    rivals: tuple[str, ...] = PEERS  # those of them that the bar speaks of; the others are only shown
     tolerance: float = 1e-4  # largest difference allowed, relative to the root mean square of the result
     measure: str = "time"  # or "memory" (peak bytes of a fresh process), "import" (seconds in a fresh process)
     work: float = 0.0  # GFLOP or GB in one unit, for the rate shown
@@ -154,7 +155,7 @@ def _processes() -> list[Case]:
     mnist = {"network": "mnist", "batch": 128, "optimizer": ADAM, "steps": 100}
     return [
         Case("memory", "peak memory, 100 steps of 784-512-256-10", "train_on_batch", mnist, round(1 / 0.35, 2),
-             ("torch", "jax", "tensorflow", "mlx", "sklearn"), measure="memory"),
+             ("torch", "jax", "tensorflow", "mlx", "sklearn"), rivals=("torch",), measure="memory"),
         Case("import", "import, over numpy", "import", {}, None,
              tuple(p for p in PEERS if p != "numpy"), measure="import", limit=60e-3),
     ]  # fmt: skip

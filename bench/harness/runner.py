@@ -49,7 +49,7 @@ class Row:
 
     @property
     def best_peer(self) -> str | None:
-        peers = {side: o.value for side, o in self.outcomes.items() if side != OURS and o.figures}
+        peers = {side: o.value for side, o in self.outcomes.items() if side in self.case.rivals and o.figures}
         return min(peers, key=lambda side: peers[side]) if peers else None
 
     @property
