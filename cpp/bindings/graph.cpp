@@ -213,6 +213,15 @@ void bind_variable(py::module_& module) {
 
 void bind_graph(py::module_& module) {
   bind_variable(module);
+  module.def(
+      "lay_out",
+      [](const std::vector<std::tuple<int64_t, int, int>>& buffers) {
+        std::vector<Lifetime> lifetimes;
+        for (const auto& [size, first, last] : buffers) lifetimes.push_back({size, first, last});
+        const Layout layout = lay_out(lifetimes);
+        return std::make_pair(layout.offsets, layout.size);
+      },
+      "buffers"_a, "Where buffers of (size, first step, last step) lie in an arena, and its size, all in elements.");
 
   py::class_<Graph>(module, "Graph", "Values and the nodes that compute them; executes nothing.")
       .def(py::init<>())

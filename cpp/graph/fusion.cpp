@@ -9,8 +9,8 @@ namespace nnfast {
 namespace {
 
 // Ops that take the attributes `activation` and `alpha`.
-const std::set<std::string> takes_activation = {"dense",      "conv",       "depthwise_conv",       "conv_transpose",
-                                                "batch_norm", "layer_norm", "batch_norm_inference", "group_norm"};
+const std::set<std::string> takes_activation = {
+    "dense", "conv", "depthwise_conv", "conv_transpose", "batch_norm", "batch_norm_inference", "group_norm"};
 
 bool is_activation(const std::string& op_name) {
   return std::any_of(std::begin(kActivations), std::end(kActivations),
