@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["plot_history"]
+__all__ = ["plot_history", "plot_learning_rate"]
 
 
 def plot_history(history: Any, metrics: Sequence[str] | str | None = None, axes: Any = None) -> Any:
@@ -52,6 +52,37 @@ def plot_history(history: Any, metrics: Sequence[str] | str | None = None, axes:
         panel.set(xlabel="epoch", ylabel=name)
         panel.legend()
     return panels
+
+
+def plot_learning_rate(result: Any, axes: Any = None) -> Any:
+    """Draw a learning-rate range test: the loss of each step over its rate, smoothed too, and the suggestion.
+
+    Parameters
+    ----------
+    result : LearningRateRange
+        What `Model.find_learning_rate` returned.
+    axes : matplotlib Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        The panel.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    panel = _panels(axes, 1)[0]
+    panel.plot(result.rates, result.losses, color="0.75", label="loss")
+    panel.plot(result.rates, result.smoothed, color="C0", label="smoothed")
+    if result.suggestion is not None:
+        panel.axvline(result.suggestion, color="C1", linestyle="--", label=f"suggestion {result.suggestion:.3g}")
+    highest = result.smoothed.max()
+    panel.set(xlabel="learning rate", ylabel="loss", xscale="log", ylim=(None, highest + 0.1 * abs(highest)))
+    panel.legend()
+    return panel
 
 
 def _curves(history: Any) -> dict[str, tuple[list[int], np.ndarray]]:

@@ -10,7 +10,7 @@ import numpy as np
 from .. import random
 from ..layers.layer import Layer
 from ..tensor import Trace, flatten, map_structure, tracing
-from ..training import data, loop
+from ..training import data, loop, rate_range
 from ..training.compiled import Compiled
 from ..training.programs import Program, Programs
 from .summary import summary
@@ -397,6 +397,49 @@ class Model(Layer):
         program = self.programs.get("gradients", source.x, source.structure, source.y, source.weights)
         program.core.run(source.arrays, self.seed, self.compiled.optimizer.steps)
         return {weight.path: program.block.gradient(i) for i, weight in enumerate(self.trainable_weights)}
+
+    def find_learning_rate(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        min_rate: float = 1e-6,
+        max_rate: float = 10.0,
+        steps: int = 200,
+    ) -> rate_range.LearningRateRange:
+        """Train for a while at growing learning rates, undo it, and say which rate to begin with.
+
+        The learning-rate range test (Smith, 2017, https://arxiv.org/abs/1506.01186): while the rate is too low the
+        loss stays, then it falls, and where the rate is too high it grows. The test ends there, or at `max_rate`.
+        Afterwards weights, optimizer and random numbers are what they were before, also when the test fails.
+
+        Parameters
+        ----------
+        x, y, batch_size, sample_weight, class_weight
+            As in :meth:`fit`; arrays only.
+        min_rate, max_rate : float, default 1e-6 and 10
+            The rate of the first step, and of the last, unless the test ends before.
+        steps : int, default 200
+            How many steps lead from the one to the other, by the same factor each; at least 10.
+
+        Returns
+        -------
+        LearningRateRange
+            With ``.suggestion``, ``.rates``, ``.losses`` and ``.plot()``.
+
+        Raises
+        ------
+        RuntimeError
+            If the model has not been compiled.
+        ValueError
+            If the data do not fit the model, the rates are out of order, or the loss is not finite from the beginning.
+        """
+        self.compiled  # noqa: B018
+        return rate_range.find_learning_rate(
+            self, x, y, batch_size, sample_weight, class_weight, min_rate, max_rate, steps
+        )
 
     def plan(self, x: Any, y: Any = None, profile: bool = False) -> str:
         """Return the planned step as text: operations, fusions, buffers and bytes.
