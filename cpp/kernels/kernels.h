@@ -255,6 +255,27 @@ struct Kernels {
     void (*sum_repeated)(int64_t n, int64_t times, const float* x, float* out);
   };
   const Depthwise* depthwise;
+
+  // Pooling of each channel by itself. Rows first … first+count-1 are rows of pixels, numbered over all images (and
+  // depths): of y going forward, of dx going back. Windows see nothing outside the image, and always something.
+  struct Pool {
+    struct Images {
+      const Window* window;  // without dilation
+      int64_t channels;
+      int64_t places_step = 0;   // from pixel to pixel of places: at least the channels, rounded up to whole vectors
+      bool wide_places = false;  // places are int32_t, else uint8_t
+    };
+    // y = the largest x that the window sees, NaN where any is; places = the number of its tap, the first of equals
+    // (the last NaN). y or places may be null.
+    void (*max)(const Images& images, int64_t first, int64_t count, const float* x, float* y, void* places);
+    // dx = Σ over the windows that see x: dy where x is at their place
+    void (*max_backward)(const Images& images, int64_t first, int64_t count, const float* dy, const void* places,
+                         float* dx);
+    // y = the mean of the x that the window sees
+    void (*average)(const Images& images, int64_t first, int64_t count, const float* x, float* y);
+    void (*average_backward)(const Images& images, int64_t first, int64_t count, const float* dy, float* dx);
+  };
+  const Pool* pool;
   const Softmax* softmax;
 
   struct Update {

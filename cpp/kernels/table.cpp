@@ -14,6 +14,7 @@ extern const Kernels::Norm norm_kernels;
 extern const Kernels::Reduce reduce_kernels;
 extern const Kernels::Conv conv_kernels;
 extern const Kernels::Depthwise depthwise_kernels;
+extern const Kernels::Pool pool_kernels;
 extern const Kernels::Softmax softmax_kernels;
 extern const Kernels::Update update_kernels;
 extern const Kernels::Move move_kernels;
@@ -31,6 +32,7 @@ const Kernels table = {
     &reduce_kernels,
     &conv_kernels,
     &depthwise_kernels,
+    &pool_kernels,
     &softmax_kernels,
     &update_kernels,
     &move_kernels,

@@ -21,6 +21,8 @@ __all__ = [
     "gemm",
     "layer_norm",
     "layer_norm_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
     "softmax_cross_entropy",
 ]
 
@@ -379,3 +381,73 @@ def conv2d_backward_weights(
     attributes = _convolution("conv2d_backward_weights", shapes, strides, padding, dilation_rate, groups)
     _, dw = _core.run_backward("conv", [x, shape], [None], [], [_floats(dy)], attributes, [False, True])
     return dw
+
+
+def max_pool2d(x: ArrayLike, pool_size: Any, strides: Any = None, padding: str = "valid") -> np.ndarray:
+    """Return the largest element of each window, channel by channel; NaN where the window holds one.
+
+    Parameters
+    ----------
+    x : array_like of shape (n, height, width, channels)
+    pool_size : int or 2 int
+        Height and width of the window.
+    strides : int or 2 int, optional
+        How far the window moves; by default its size.
+    padding : {"valid", "same"}
+        ``"same"``: windows reach outside, where nothing counts; the output is ``ceil(size / stride)`` pixels.
+
+    Returns
+    -------
+    ndarray of shape (n, out_height, out_width, channels)
+
+    Raises
+    ------
+    ValueError
+        If `x` has not four axes, a setting is out of range or no window fits.
+    """
+    (y,), _ = _core.run_forward("max_pool", [_images(x)], _pool_settings(pool_size, strides, padding), [False])
+    return y
+
+
+def max_pool2d_backward(
+    x: ArrayLike, y: ArrayLike, dy: ArrayLike, pool_size: Any, strides: Any = None, padding: str = "valid"
+) -> np.ndarray:
+    """Return the gradient of x through :func:`max_pool2d`.
+
+    Parameters
+    ----------
+    x : array_like of shape (n, height, width, channels)
+        The input.
+    y, dy : array_like of shape (n, out_height, out_width, channels)
+        The output, of which only the shape matters, and its gradient.
+    pool_size, strides, padding
+        As they were given to :func:`max_pool2d`.
+
+    Returns
+    -------
+    ndarray of the shape of x
+        For each window `dy`, at the place of the largest element, the first of equal ones.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    settings = {**_pool_settings(pool_size, strides, padding), "find_again": True}
+    (dx,) = _core.run_backward("max_pool", [_images(x)], [y], [], [dy], settings, [True])
+    return dx
+
+
+def _images(x: ArrayLike) -> np.ndarray:
+    x = _floats(x)
+    if x.ndim != 4:
+        raise ValueError(f"expected images of shape (n, height, width, channels); received shape {x.shape}")
+    return x
+
+
+def _pool_settings(pool_size: Any, strides: Any, padding: str) -> dict[str, Any]:
+    def pair(value: Any) -> list[int]:
+        return [value] * 2 if isinstance(value, int) else [int(item) for item in value]
+
+    return {"pool_size": pair(pool_size), "strides": pair(pool_size if strides is None else strides),
+            "padding": padding}  # fmt: skip

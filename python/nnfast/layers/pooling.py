@@ -20,7 +20,8 @@ class BasePooling(Layer):
     strides : int or sequence of int, optional
         How far the window moves; by default its size.
     padding : str, default "valid"
-        ``"valid"``; windows that overlap or reach outside raise NotImplementedError.
+        ``"valid"``: windows stay inside; ``"same"``: they reach outside, so that with stride 1 the size stays, and
+        what lies outside does not count.
     data_format : str, optional
         Only ``"channels_last"``.
     **kwargs
@@ -28,7 +29,7 @@ class BasePooling(Layer):
     """
 
     rank = 0
-    reduce: Any = None
+    pool: Any = None
 
     def __init__(
         self, pool_size: Sizes = 2, strides: Sizes | None = None, padding: str = "valid",
@@ -43,25 +44,7 @@ class BasePooling(Layer):
 
     def call(self, inputs: Any) -> Any:
         check_rank(self, inputs.shape, self.rank)
-        if self.strides != self.pool_size or self.padding != "valid":
-            raise NotImplementedError(
-                f"{type(self).__name__} {self.name!r}: expected strides equal to pool_size and padding='valid', the "
-                f"only pooling so far; received pool_size={self.pool_size}, strides={self.strides}, "
-                f"padding={self.padding!r}"
-            )
-        # Windows side by side are axes of their own.
-        counts = [size // pool for size, pool in zip(inputs.shape[1:-1], self.pool_size, strict=True)]
-        if 0 in counts:
-            raise ValueError(
-                f"{type(self).__name__} {self.name!r}: expected images of at least {self.pool_size}; "
-                f"received shape {tuple(inputs.shape)}"
-            )
-        x = inputs[(slice(None), *(slice(0, n * pool) for n, pool in zip(counts, self.pool_size, strict=True)))]
-        for axis, (count, pool) in enumerate(zip(counts, self.pool_size, strict=True), start=1):
-            shape = list(x.shape)
-            x = ops.reshape(x, [*shape[:axis], count, pool, *shape[axis + 1 :]])
-            x = type(self).reduce(x, axis=axis + 1)
-        return x
+        return type(self).pool(inputs, self.pool_size, self.strides, self.padding)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -129,10 +112,10 @@ def _make(rank: int, name: str, base: type, **attributes: Any) -> Any:
 
 
 MaxPooling1D, MaxPooling2D, MaxPooling3D = (
-    _make(rank, f"MaxPooling{rank}D", BasePooling, reduce=staticmethod(ops.max)) for rank in (1, 2, 3)
+    _make(rank, f"MaxPooling{rank}D", BasePooling, pool=staticmethod(ops.max_pool)) for rank in (1, 2, 3)
 )
 AveragePooling1D, AveragePooling2D, AveragePooling3D = (
-    _make(rank, f"AveragePooling{rank}D", BasePooling, reduce=staticmethod(ops.mean)) for rank in (1, 2, 3)
+    _make(rank, f"AveragePooling{rank}D", BasePooling, pool=staticmethod(ops.average_pool)) for rank in (1, 2, 3)
 )
 GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D = (
     _make(rank, f"GlobalMaxPooling{rank}D", BaseGlobalPooling, reduce=staticmethod(ops.max)) for rank in (1, 2, 3)

@@ -82,6 +82,7 @@ from .manipulation import (
 )
 from .nn import (
     alpha_dropout,
+    average_pool,
     conv,
     conv_transpose,
     dense,
@@ -90,6 +91,7 @@ from .nn import (
     gaussian_dropout,
     gaussian_noise,
     log_softmax,
+    max_pool,
     softmax,
 )
 from .reduction import (
@@ -116,15 +118,15 @@ convert_to_tensor = convert
 shape = shape_of
 
 __all__ = [
-    "abs", "absolute", "add", "all", "alpha_dropout", "any", "apply", "argmax", "argmin", "broadcast_to",
-    "canonical_axis", "cast", "ceil", "clip", "concatenate", "conv", "conv_transpose", "convert",
+    "abs", "absolute", "add", "all", "alpha_dropout", "any", "apply", "argmax", "argmin", "average_pool",
+    "broadcast_to", "canonical_axis", "cast", "ceil", "clip", "concatenate", "conv", "conv_transpose", "convert",
     "convert_to_tensor", "cos", "count_nonzero", "dense", "depthwise_conv", "divide", "divide_no_nan", "dot",
-    "dropout", "equal", "erf", "exp", "expand_dims", "expm1", "flip", "floor", "gaussian_dropout",
-    "gaussian_noise", "get_item", "greater", "greater_equal", "is_symbolic", "isfinite", "isnan", "less",
-    "less_equal", "log", "log1p", "log_softmax", "logical_and", "logical_not", "logical_or", "logsumexp", "matmul",
-    "max", "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "normalize",
-    "not_equal", "one_hot", "ones_like", "pad", "power", "prod", "ravel", "reciprocal", "repeat", "reshape",
-    "round", "rsqrt", "segment_sum", "shape", "shape_of", "sign", "sin", "softmax", "split", "sqrt", "square",
-    "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "take", "tile", "transpose",
-    "true_divide", "var", "where", "zeros_like",
+    "dropout", "equal", "erf", "exp", "expand_dims", "expm1", "flip", "floor", "gaussian_dropout", "gaussian_noise",
+    "get_item", "greater", "greater_equal", "is_symbolic", "isfinite", "isnan", "less", "less_equal", "log",
+    "log1p", "log_softmax", "logical_and", "logical_not", "logical_or", "logsumexp", "matmul", "max", "max_pool",
+    "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "normalize", "not_equal",
+    "one_hot", "ones_like", "pad", "power", "prod", "ravel", "reciprocal", "repeat", "reshape", "round", "rsqrt",
+    "segment_sum", "shape", "shape_of", "sign", "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack",
+    "std", "stop_gradient", "subtract", "sum", "swapaxes", "take", "tile", "transpose", "true_divide", "var",
+    "where", "zeros_like",
 ]  # fmt: skip

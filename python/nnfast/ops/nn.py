@@ -91,5 +91,29 @@ def conv_transpose(
     )  # fmt: skip
 
 
+def max_pool(x: Any, pool_size: Any, strides: Any = None, padding: str = "valid") -> Any:
+    """Return the largest element of each window: (batch, 1 to 3 spatial axes, channels), channels by themselves.
+
+    `strides` are the pool size where they are None; with ``padding="same"`` nothing outside counts.
+    """
+    return _pool("max_pool", x, pool_size, strides, padding)
+
+
+def average_pool(x: Any, pool_size: Any, strides: Any = None, padding: str = "valid") -> Any:
+    """Return the mean of each window: (batch, 1 to 3 spatial axes, channels), channels by themselves.
+
+    `strides` are the pool size where they are None; with ``padding="same"`` nothing outside counts.
+    """
+    return _pool("average_pool", x, pool_size, strides, padding)
+
+
+def _pool(op: str, x: Any, pool_size: Any, strides: Any, padding: str) -> Any:
+    axes = len(shape_of(x)) - 2
+    sizes = _each(pool_size, axes)
+    return apply(
+        op, floats(x), pool_size=sizes, strides=sizes if strides is None else _each(strides, axes), padding=padding
+    )
+
+
 def _each(value: Any, axes: int) -> list[int]:
     return [value] * axes if isinstance(value, int) else [int(item) for item in value]
