@@ -2,6 +2,8 @@
 
 #include <pybind11/stl.h>
 
+#include "bindings/array_memory.h"
+
 namespace nnfast {
 
 Attributes to_attributes(const py::dict& values) {
@@ -67,8 +69,13 @@ py::tuple to_tuple(const Shape& shape) {
 
 py::array new_array(const Spec& spec) {
   const std::vector<int64_t> sizes = spec.shape.to_vector();
-  if (spec.dtype == DType::i32) return py::array_t<int32_t>(sizes);
-  return py::array_t<float>(sizes);
+  if (spec.shape.size() < kLargeArray) {
+    if (spec.dtype == DType::i32) return py::array_t<int32_t>(sizes);
+    return py::array_t<float>(sizes);
+  }
+  auto [data, owner] = array_memory(spec.shape.size());
+  if (spec.dtype == DType::i32) return py::array_t<int32_t>(sizes, reinterpret_cast<int32_t*>(data), owner);
+  return py::array_t<float>(sizes, data, owner);
 }
 
 py::array to_dense(const py::handle& value) {
