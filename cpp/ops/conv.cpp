@@ -61,6 +61,7 @@ class Conv final : public Op {
   Requirements require(const std::vector<bool>& wanted) override {
     const bool dx = wanted[0], dw = wanted[1], db = epilogue_.bias && wanted[2];
     keeps_z_ = (dx || dw || db) && derivative_reads_input(epilogue_.activation);
+    epilogue_.keeps_sum = keeps_z_;
     Requirements needs;
     forward_ = kind_ == ConvKind::transposed ? make_backward_data(epilogue_) : make_forward(epilogue_);
     needs.forward = forward_->phases();
@@ -131,25 +132,31 @@ class Conv final : public Op {
   }
 
  private:
-  enum class Algorithm { patches, winograd, depthwise };
+  enum class Algorithm { patches, product, winograd, depthwise };
 
   // By the shape of an image alone, never by a timing: results must not depend on the machine's mood.
   void choose(const std::string& name) {
     if (name == "auto") {
       algorithm_ = shape_.groups > 1 && depthwise_applies(shape_) ? Algorithm::depthwise
+                   : product_applies(shape_)                      ? Algorithm::product
                    : winograd_pays(shape_)                        ? Algorithm::winograd
                                                                   : Algorithm::patches;
     } else if (name == "winograd") {
       check(winograd_applies(shape_),
             "algorithm=\"winograd\" needs a window of 3 by 3 pixels, stride 1, no dilation and one group");
       algorithm_ = Algorithm::winograd;
+    } else if (name == "product") {
+      check(product_applies(shape_),
+            "algorithm=\"product\" needs a window of one pixel and stride 1, or a window as large as the image");
+      algorithm_ = Algorithm::product;
     } else if (name == "depthwise") {
       check(depthwise_applies(shape_) && kind_ != ConvKind::transposed,
             "algorithm=\"depthwise\" needs as many groups as input channels");
       algorithm_ = Algorithm::depthwise;
     } else {
-      check(name == "patches", "algorithm must be \"auto\", \"patches\", \"winograd\" or \"depthwise\", received \"",
-            name, "\"");
+      check(name == "patches",
+            "algorithm must be \"auto\", \"patches\", \"product\", \"winograd\" or \"depthwise\", received \"", name,
+            "\"");
       algorithm_ = Algorithm::patches;
     }
   }
@@ -157,6 +164,8 @@ class Conv final : public Op {
     switch (algorithm_) {
       case Algorithm::winograd:
         return make_winograd_forward(shape_, epilogue);
+      case Algorithm::product:
+        return make_product_forward(shape_, epilogue);
       case Algorithm::depthwise:
         return make_depthwise_forward(shape_, epilogue);
       default:
@@ -167,6 +176,8 @@ class Conv final : public Op {
     switch (algorithm_) {
       case Algorithm::winograd:
         return make_winograd_backward_data(shape_, epilogue);
+      case Algorithm::product:
+        return make_product_backward_data(shape_, epilogue);
       case Algorithm::depthwise:
         return make_depthwise_backward_data(shape_);
       default:
@@ -177,6 +188,8 @@ class Conv final : public Op {
     switch (algorithm_) {
       case Algorithm::winograd:
         return make_winograd_backward_weights(shape_);
+      case Algorithm::product:
+        return make_product_backward_weights(shape_);
       case Algorithm::depthwise:
         return make_depthwise_backward_weights(shape_);
       default:

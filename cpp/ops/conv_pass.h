@@ -14,6 +14,7 @@ struct ConvEpilogue {
   bool bias = false;
   Activation activation = Activation::linear;
   float alpha = 0;
+  bool keeps_sum = false;  // what the activation is applied to is wanted too
 };
 
 // The operands of one direction; the others may be null.
@@ -23,7 +24,7 @@ struct ConvArgs {
   const float* dy = nullptr;    // backward-data, backward-weights
   const float* bias = nullptr;  // (channels of out,) where the epilogue has one
   float* out = nullptr;         // y, dx or dw, with the bias but before the activation
-  float* activated = nullptr;   // the activation of out; may be out itself
+  float* activated = nullptr;   // the activation of out; out itself unless the epilogue keeps the sum
 };
 
 class ConvPass {
@@ -63,6 +64,12 @@ void activate(const ConvEpilogue& epilogue, const float* out, float* activated, 
 
 // Sums `parts` arrays of n floats, `stride` apart, into out: the given one of `tasks` shares of the work.
 void sum_parts(const float* parts, int64_t count, int64_t stride, int64_t n, int64_t task, int64_t tasks, float* out);
+
+// A matrix product of the images as they lie in memory: windows of one pixel, or of the whole image.
+bool product_applies(const ConvShape& shape);
+std::unique_ptr<ConvPass> make_product_forward(const ConvShape& shape, const ConvEpilogue& epilogue);
+std::unique_ptr<ConvPass> make_product_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue);
+std::unique_ptr<ConvPass> make_product_backward_weights(const ConvShape& shape);
 
 // Implicit GEMM, for any convolution: patches are gathered, tile by tile, before the product, or summed after it.
 std::unique_ptr<ConvPass> make_patch_forward(const ConvShape& shape, const ConvEpilogue& epilogue);

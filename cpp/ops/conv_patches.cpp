@@ -26,25 +26,17 @@ int64_t patch_stride(int64_t depth) {
   return ld % 256 == 0 ? ld + kLine : ld;
 }
 
-// Whether patches can be read where they are: a patch is a pixel, and pixels are not so far apart, 2 KB or a multiple,
-// that the rows of a tile compete for few sets of the level-1 cache.
-bool reads_in_place(const ConvShape& shape) { return shape.pointwise() && shape.channels % 512 != 0; }
-
-// Forward. Where a window is one pixel, backward-data too: that is forward of dy with transposed weights, and the shape
-// given has its channels swapped.
 class PatchForward final : public ConvPass {
  public:
-  PatchForward(const ConvShape& shape, const ConvEpilogue& epilogue, bool transposed)
-      : shape_(shape), epilogue_(epilogue), transposed_(transposed) {
+  PatchForward(const ConvShape& shape, const ConvEpilogue& epilogue) : shape_(shape), epilogue_(epilogue) {
     const Kernels::Gemm& gemm = *kernels().gemm;
     const int64_t channels = shape.group_channels(), columns = shape.group_out_channels(), depth = shape.depth();
     pixels_ = shape.images * shape.out_pixels();
 
-    in_place_ = reads_in_place(shape);
     tap_block_ = even_part(shape.taps(), std::max<int64_t>(1, 1024 / channels));
-    channel_block_ = in_place_ ? channels : even_part(channels, 1024, kLine);
-    ld_ = in_place_ ? shape.channels : patch_stride(tap_block_ * std::min(channel_block_, channels));
-    int64_t block = in_place_ ? 8 * gemm.rows : std::clamp<int64_t>(kTileFloats / ld_, gemm.rows, 8 * gemm.rows);
+    channel_block_ = even_part(channels, 1024, kLine);
+    ld_ = patch_stride(tap_block_ * std::min(channel_block_, channels));
+    int64_t block = std::clamp<int64_t>(kTileFloats / ld_, gemm.rows, 8 * gemm.rows);
     const double cost = shape.flops() / kFlopsPerNs;
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 8.0)) * 2;
     while (block > 3 * gemm.rows && ceil_div(pixels_, block) * shape.groups < wanted) block -= gemm.rows;
@@ -58,12 +50,12 @@ class PatchForward final : public ConvPass {
     blocks_per_task_ =
         std::clamp<int64_t>(blocks / std::max<int64_t>(1, static_cast<int64_t>(cost / 2e4)), 1, blocks + 1);
 
-    packed_ = transposed || (pixels_ > 3 * gemm.rows && depth * columns > 1024);
+    packed_ = pixels_ > 3 * gemm.rows && depth * columns > 1024;
     if (packed_) {
       scratch_ = shape.groups * panels_ * gemm.columns * depth;
       phases_.push_back({shape.groups * panels_, scratch_ / kFloatsPerNs});
     }
-    worker_scratch_ = in_place_ ? 0 : block_ * ld_;
+    worker_scratch_ = block_ * ld_;
     phases_.push_back({ceil_div(blocks, blocks_per_task_) * column_parts_ * shape.groups,
                        cost + pixels_ * depth * column_parts_ * shape.groups / kFloatsPerNs / 2});
   }
@@ -80,10 +72,8 @@ class PatchForward final : public ConvPass {
  private:
   void pack(const ConvArgs& args, int64_t task, float* packed) const {
     const int64_t columns = kernels().gemm->columns, group = task / panels_, column = task % panels_ * columns;
-    const int64_t ldw = transposed_ ? shape_.channels : shape_.out_channels;
-    const float* w = transposed_ ? args.w + column * ldw + group * shape_.group_channels()
-                                 : args.w + group * shape_.group_out_channels() + column;
-    kernels().gemm->pack(shape_.depth(), std::min(columns, shape_.group_out_channels() - column), w, ldw, transposed_,
+    kernels().gemm->pack(shape_.depth(), std::min(columns, shape_.group_out_channels() - column),
+                         args.w + group * shape_.group_out_channels() + column, shape_.out_channels, false,
                          packed + task * columns * shape_.depth());
   }
 
@@ -95,6 +85,7 @@ class PatchForward final : public ConvPass {
     const int64_t width = std::min(column_part_, columns - column);
     float* out = args.out + pixel * shape_.out_channels + first_column;
     Kernels::Gemm::Block block = gemm_block(count, width, 0);
+    block.a = worker.scratch;
     block.a_row = ld_;
     block.a_k = 1;
     block.a_panel = block.height * ld_;
@@ -104,7 +95,7 @@ class PatchForward final : public ConvPass {
     block.b_k = packed_ ? gemm.columns : shape_.out_channels;
     block.b_panel = packed_ ? gemm.columns * shape_.depth() : gemm.columns;
     const bool relu = epilogue_.activation == Activation::relu && args.activated == args.out;
-    const float* x = (transposed_ ? args.dy : args.x) + group * channels;
+    const float* x = args.x + group * channels;
     for (int64_t tap = 0; tap < shape_.taps(); tap += tap_block_)
       for (int64_t channel = 0; channel < channels; channel += channel_block_) {
         const Kernels::Conv::Patches source{&shape_.window,
@@ -113,8 +104,7 @@ class PatchForward final : public ConvPass {
                                             std::min(channel_block_, channels - channel),
                                             tap,
                                             std::min(tap_block_, shape_.taps() - tap)};
-        block.a = in_place_ ? x + pixel * ld_ : worker.scratch;
-        if (!in_place_) kernels().conv->gather(source, pixel, count, worker.scratch, ld_);
+        kernels().conv->gather(source, pixel, count, worker.scratch, ld_);
         const bool last = tap + source.taps == shape_.taps() && channel + source.channels == channels;
         block.k = source.taps * source.channels;
         multiply(block, last && epilogue_.bias ? args.bias + first_column : nullptr, last && relu);
@@ -128,11 +118,9 @@ class PatchForward final : public ConvPass {
 
   const ConvShape shape_;
   const ConvEpilogue epilogue_;
-  const bool transposed_;               // w is
-  bool in_place_;                       // a patch is a pixel
   int64_t pixels_;                      // of all output images
   int64_t tap_block_, channel_block_;   // of the tile: its taps, their channels
-  int64_t ld_;                          // of the tile, or of the image that is read in place
+  int64_t ld_;                          // of the tile
   int64_t block_, blocks_per_task_;     // pixels in a tile
   int64_t panels_;                      // of a group's output channels
   int64_t column_part_, column_parts_;  // output channels of a task
@@ -302,17 +290,17 @@ class PatchBackwardWeights final : public ConvPass {
     along_depth_ = shape.groups == 1 && depth <= 640 &&
                    columns * round_up(depth, lanes) * 5 < depth * round_up(columns, lanes) * 4;
 
-    in_place_ = reads_in_place(shape);
     tap_block_ = even_part(shape.taps(), std::max<int64_t>(1, 640 / channels));
-    ld_ = in_place_ ? shape.channels : patch_stride(tap_block_ * channels);
+    ld_ = patch_stride(tap_block_ * channels);
     block_ = std::clamp<int64_t>(kTileFloats / ld_ / 8 * 8, 16, gemm.chain / 2);
 
     const double cost = shape.flops() / kFlopsPerNs;
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 32.0));
-    // Chunks of pixels, each with a sum of its own; their memory is bounded by that of the image and the weights.
+    // Chunks of pixels, each with a sum of its own. Their memory is bounded by that of the image and the weights, and
+    // of a thousand pixels at least, or the sum of the sums would count beside the products.
     const int64_t affordable = 3 + shape.input_size() / shape.weight_size();
+    const int64_t chunks = std::clamp<int64_t>(pixels_ / 1024, 1, std::min(wanted, affordable));
     const int64_t blocks = std::max<int64_t>(1, ceil_div(pixels_, block_));
-    const int64_t chunks = std::min({wanted, affordable, blocks});
     chunk_ = ceil_div(blocks, chunks) * block_;
     chunks_ = ceil_div(std::max<int64_t>(1, pixels_), chunk_);
     const int64_t splits = ceil_div(wanted, chunks_ * shape.groups);
@@ -327,7 +315,7 @@ class PatchBackwardWeights final : public ConvPass {
     const bool direct = chunks_ == 1 && !along_depth_;
     scratch_ = direct ? 0 : chunks_ * shape.weight_size();
     packed_ = !along_depth_ && std::min(columns, column_part_) > gemm.columns;
-    tile_ = in_place_ ? 0 : block_ * ld_;
+    tile_ = block_ * ld_;
     worker_scratch_ = tile_ + (packed_ ? round_up(column_part_, gemm.columns) * block_ : 0);
     phases_.push_back({chunks_ * shape.groups * column_parts_ * tap_parts_, cost + pixels_ * depth / kFloatsPerNs});
     if (!direct) {
@@ -361,26 +349,25 @@ class PatchBackwardWeights final : public ConvPass {
     const float* dy = args.dy + pixel * ldy + first_column;
     float* packed = worker.scratch + tile_;
     const float* x = args.x + group * channels;
-    const float* patches = in_place_ ? x + pixel * ld_ : worker.scratch;
     if (packed_) gemm.pack(count, width, dy, ldy, false, packed);
     Kernels::Conv::Patches source{&shape_.window, x, shape_.channels, channels, 0, 0};
     for (; tap < last_tap; tap += tap_block_) {
       source.first_tap = tap;
       source.taps = std::min(tap_block_, last_tap - tap);
-      if (!in_place_) kernels().conv->gather(source, pixel, count, worker.scratch, ld_);
+      kernels().conv->gather(source, pixel, count, worker.scratch, ld_);
       Kernels::Gemm::Block block;
       if (along_depth_) {  // dwᵀ (OC × depth) = dyᵀ · patch
         block = gemm_block(width, source.taps * channels, count);
         block.a = dy;
         block.a_k = ldy;
-        block.b = patches;
+        block.b = worker.scratch;
         block.b_k = ld_;
         block.b_panel = gemm.columns;
         block.c = out + tap * channels;
         block.ldc = shape_.depth();
       } else {  // dw (depth × OC) = patchᵀ · dy
         block = gemm_block(source.taps * channels, width, count);
-        block.a = patches;
+        block.a = worker.scratch;
         block.a_k = ld_;
         block.b = packed_ ? packed : dy;
         block.b_k = packed_ ? gemm.columns : ldy;
@@ -406,7 +393,6 @@ class PatchBackwardWeights final : public ConvPass {
 
   const ConvShape shape_;
   int64_t pixels_;                      // of all output images
-  bool in_place_;                       // a patch is a pixel
   bool along_depth_;                    // dw is computed transposed
   bool packed_;                         // dy, in each tile
   int64_t tap_block_, ld_, block_;      // of the tile: its taps, its row stride, its pixels
@@ -420,13 +406,10 @@ class PatchBackwardWeights final : public ConvPass {
 }  // namespace
 
 std::unique_ptr<ConvPass> make_patch_forward(const ConvShape& shape, const ConvEpilogue& epilogue) {
-  return std::make_unique<PatchForward>(shape, epilogue, false);
+  return std::make_unique<PatchForward>(shape, epilogue);
 }
 std::unique_ptr<ConvPass> make_patch_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue) {
-  if (!shape.pointwise()) return std::make_unique<PatchBackwardData>(shape, epilogue);
-  ConvShape swapped = shape;
-  std::swap(swapped.channels, swapped.out_channels);
-  return std::make_unique<PatchForward>(swapped, epilogue, true);
+  return std::make_unique<PatchBackwardData>(shape, epilogue);
 }
 std::unique_ptr<ConvPass> make_patch_backward_weights(const ConvShape& shape) {
   return std::make_unique<PatchBackwardWeights>(shape);

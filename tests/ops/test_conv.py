@@ -90,6 +90,29 @@ def test_large_shapes_are_exact_on_integers(isa, case):
     check_exact(case, np.random.default_rng(3), algorithm="patches")
 
 
+# A window of one pixel, or as large as the image: few and many weights, groups, few and many rows, one to three axes.
+PRODUCTS = [
+    {"x_shape": (2, 5, 7, 17), "w_shape": (1, 1, 17, 33)},
+    {"x_shape": (1, 1, 1, 1), "w_shape": (1, 1, 1, 1)},
+    {"x_shape": (3, 20, 21, 3), "w_shape": (1, 1, 3, 5)},
+    {"x_shape": (4, 18, 16, 45), "w_shape": (1, 1, 45, 19)},
+    {"x_shape": (2, 24, 25, 32), "w_shape": (1, 1, 16, 64), "groups": 2},
+    {"x_shape": (1, 13, 101, 64), "w_shape": (1, 1, 64, 3), "padding": "same"},
+    {"x_shape": (2, 7, 7, 512), "w_shape": (1, 1, 512, 300)},
+    {"x_shape": (2, 12, 30, 6), "w_shape": (1, 1, 2, 3), "groups": 3},
+    {"x_shape": (5, 5, 5, 16), "w_shape": (5, 5, 16, 120)},
+    {"x_shape": (7, 4, 3), "w_shape": (4, 3, 6)},
+    {"x_shape": (2, 3, 2, 4, 5), "w_shape": (3, 2, 4, 5, 9)},
+    {"x_shape": (1100, 2, 1, 3), "w_shape": (2, 1, 3, 40)},
+]
+
+
+@pytest.mark.parametrize("case", PRODUCTS, ids=lambda case: "x".join(map(str, case["x_shape"] + case["w_shape"])))
+def test_products_are_exact_on_integers(isa, case):
+    check_exact(case, np.random.default_rng(8), algorithm="product")
+    check_exact(case, np.random.default_rng(8), algorithm="patches")
+
+
 def test_rounding_errors_are_those_of_a_sum():
     rng = np.random.default_rng(0)
     for case in LARGE[:6]:
@@ -170,14 +193,16 @@ def test_winograd_is_chosen_where_it_has_fewer_operations():
         np.testing.assert_array_equal(auto, forced)
 
 
-@pytest.mark.parametrize("case", LARGE + WINOGRAD, ids=lambda case: "x".join(map(str, case["x_shape"])))
+def algorithm_of(case):
+    return "winograd" if case in WINOGRAD else "product" if case in PRODUCTS else "patches"
+
+
+@pytest.mark.parametrize("case", LARGE + WINOGRAD + PRODUCTS, ids=lambda case: "x".join(map(str, case["x_shape"])))
 def test_same_bits_for_any_number_of_threads(case):
     conv = Convolution(**case)
     rng = np.random.default_rng(1)
     x, w, dy = (rng.standard_normal(s).astype(np.float32) for s in (conv.x_shape, conv.w_shape, conv.y_shape))
-    attributes = attributes_of(
-        conv, case.get("padding", "valid"), algorithm="winograd" if case in WINOGRAD else "patches"
-    )
+    attributes = attributes_of(conv, case.get("padding", "valid"), algorithm=algorithm_of(case))
     one = _core.run_op("conv", [x, w], attributes, [dy], threads=1)
     two = _core.run_op("conv", [x, w], attributes, [dy], threads=3)
     for a, b in zip(one[0] + one[1], two[0] + two[1], strict=True):
@@ -186,12 +211,10 @@ def test_same_bits_for_any_number_of_threads(case):
 
 def test_an_image_has_the_same_bits_alone_and_in_a_batch():
     rng = np.random.default_rng(1)
-    for case in LARGE + WINOGRAD:
+    for case in LARGE + WINOGRAD + PRODUCTS:
         conv = Convolution(**case)
         x, w = (rng.standard_normal(s).astype(np.float32) for s in (conv.x_shape, conv.w_shape))
-        attributes = attributes_of(
-            conv, case.get("padding", "valid"), algorithm="winograd" if case in WINOGRAD else "auto"
-        )
+        attributes = attributes_of(conv, case.get("padding", "valid"), algorithm=algorithm_of(case))
         (batch,), _ = _core.run_op("conv", [x, w], attributes)
         (alone,), _ = _core.run_op("conv", [x[:1], w], attributes)
         np.testing.assert_array_equal(alone, batch[:1])
@@ -355,6 +378,13 @@ BAD = [
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"activation": "rule"}, "no activation is named"),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"algorithm": "magic"}, "algorithm must be"),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"algorithm": "winograd", "strides": [2]}, "window of 3 by 3"),
+    (
+        "conv",
+        [(2, 8, 8, 3), (3, 3, 3, 4)],
+        {"algorithm": "product"},
+        "window of one pixel and stride 1, or a window as",
+    ),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"algorithm": "depthwise"}, "as many groups as input channels"),
     ("depthwise_conv", [(2, 8, 8, 3), (3, 3, 4, 1)], {}, "depthwise kernel of shape"),
     ("conv_transpose", [(2, 8, 8, 3), (3, 3, 3, 4)], {}, r"\(window, out_channels, 3\)"),
     ("conv_transpose", [(2, 8, 8, 3), (3, 3, 4, 3)], {"groups": 3}, "has one group"),
