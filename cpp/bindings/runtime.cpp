@@ -28,6 +28,8 @@ void bind_runtime(py::module_& module) {
   module.def("use_isa", &use_isa, py::arg("name"), "Use the kernels of the named ISA from now on (for tests).");
   module.def("num_threads", &num_threads, "How many threads a large operation uses.");
   module.def("num_threads_reason", &num_threads_reason, "Why that many.");
+  module.def("cgroup_quota", &cgroup_quota, py::arg("root"),
+             "The CPUs that the cgroup files below a folder grant, 0 where they set no limit (for tests).");
   module.def("set_num_threads", &set_num_threads, py::arg("count"),
              "Use at most this many threads for a large operation; 1 runs everything on the calling thread.");
   module.def(

@@ -1,5 +1,6 @@
-// Runs phases of independent tasks on a team of threads. parallel.cpp is the only file that opens an OpenMP region.
+// Runs phases of independent tasks on a team of threads. core/team.cpp is the only file that starts threads.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -30,11 +31,11 @@ class Schedule {
   const std::vector<Step>& steps() const { return steps_; }
 
  private:
-  void run_alone() const;
-  void run_as_team(int threads) const;
+  void run_alone(size_t begin, size_t end) const;
 
   std::vector<Step> steps_;
   double shared_cost_ = 0;
+  size_t first_shared_ = 0, after_shared_ = 0;  // the steps that the team runs together
 };
 
 }  // namespace nnfast

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -9,7 +10,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
-#include <thread>
 
 #include "core/check.h"
 
@@ -19,7 +19,7 @@ namespace {
 int cpus_allowed() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1u, std::thread::hardware_concurrency());  // more CPUs than cpu_set_t holds
+  return std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));  // more CPUs than cpu_set_t holds
 }
 
 // The CPUs' worth of time that "quota period" grants; 0 where it is unlimited or unreadable.
@@ -28,7 +28,7 @@ int quota_in(const std::string& quota, const std::string& period) {
   const double granted = std::strtod(quota.c_str(), &end);
   if (end == quota.c_str() || granted <= 0) return 0;
   const double per = std::strtod(period.c_str(), nullptr);
-  return per > 0 ? std::max(1, static_cast<int>(std::ceil(granted / per))) : 0;
+  return per > 0 ? static_cast<int>(std::clamp(std::ceil(granted / per), 1.0, 1e6)) : 0;
 }
 
 std::string first_line(const std::string& path) {
@@ -37,16 +37,17 @@ std::string first_line(const std::string& path) {
   return line;
 }
 
-// The tightest quota from this process's cgroup up to the root; both versions of the cgroup file system.
-int cgroup_quota() {
+}  // namespace
+
+int cgroup_quota(const std::string& root) {
   int tightest = 0;
   auto take = [&](int quota) {
     if (quota > 0) tightest = tightest == 0 ? quota : std::min(tightest, quota);
   };
-  std::ifstream groups("/proc/self/cgroup");
+  std::ifstream groups(root + "/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
     const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
+    if (second == std::string::npos || line.compare(second, 2, ":/") != 0) continue;
     const std::string controllers = line.substr(first + 1, second - first - 1);
     std::string path = line.substr(second + 1);
     const bool v2 = controllers.empty();
@@ -54,12 +55,12 @@ int cgroup_quota() {
     for (;; path = path.substr(0, path.rfind('/'))) {
       if (path == "/") path.clear();
       if (v2) {
-        std::istringstream text(first_line("/sys/fs/cgroup" + path + "/cpu.max"));
+        std::istringstream text(first_line(root + "/sys/fs/cgroup" + path + "/cpu.max"));
         std::string quota, period;
         text >> quota >> period;
         take(quota_in(quota, period));
       } else {
-        const std::string folder = "/sys/fs/cgroup/cpu" + path;
+        const std::string folder = root + "/sys/fs/cgroup/cpu" + path;
         take(quota_in(first_line(folder + "/cpu.cfs_quota_us"), first_line(folder + "/cpu.cfs_period_us")));
       }
       if (path.empty()) break;
@@ -68,15 +69,15 @@ int cgroup_quota() {
   return tightest;
 }
 
+namespace {
+
 struct Count {
   std::atomic<int> threads{1};
-  std::atomic<bool> forked{false};
-  std::string reason;
+  std::atomic<const char*> reason{"one for each CPU that this process may run on"};
 
   Count() {
     int count = cpus_allowed();
-    reason = "one for each CPU that this process may run on";
-    if (const int quota = cgroup_quota(); quota > 0 && quota < count) {
+    if (const int quota = cgroup_quota(""); quota > 0 && quota < count) {
       count = quota;
       reason = "the cgroup's CPU quota";
     }
@@ -88,7 +89,11 @@ struct Count {
       }
     }
     threads = std::min(count, kMaxThreads);
-    pthread_atfork(nullptr, nullptr, [] { instance().forked = true; });
+    // Processes are forked to share the CPUs, one each; and what the parent had set was not meant for so many.
+    pthread_atfork(nullptr, nullptr, [] {
+      instance().threads = 1;
+      instance().reason = "this process was forked";
+    });
   }
 
   static Count& instance() {
@@ -99,10 +104,7 @@ struct Count {
 
 }  // namespace
 
-int num_threads() {
-  const Count& count = Count::instance();
-  return count.forked ? 1 : count.threads.load(std::memory_order_relaxed);
-}
+int num_threads() { return Count::instance().threads.load(std::memory_order_relaxed); }
 
 void set_num_threads(int threads) {
   check(threads >= 1 && threads <= kMaxThreads, "the number of threads must be from 1 to ", kMaxThreads, ", received ",
@@ -112,9 +114,6 @@ void set_num_threads(int threads) {
   count.reason = "set_num_threads";
 }
 
-std::string num_threads_reason() {
-  const Count& count = Count::instance();
-  return count.forked ? "this process was forked from one that had threads" : count.reason;
-}
+std::string num_threads_reason() { return Count::instance().reason.load(); }
 
 }  // namespace nnfast

@@ -5,10 +5,14 @@
 namespace nnfast {
 
 // The smallest of OMP_NUM_THREADS, the CPUs this process may run on and its cgroup's CPU quota, unless set; 1 in a
-// forked child, whose copy of the thread pool has no threads behind it.
+// forked child, unless set there.
 int num_threads();
 void set_num_threads(int count);  // from 1 to kMaxThreads; throws Error otherwise
 std::string num_threads_reason();
+
+// The tightest CPU quota, rounded up, from this process's cgroup up to the top, of either version of the cgroup file
+// system; 0 where there is none. root: where /proc and /sys are, empty except in tests.
+int cgroup_quota(const std::string& root);
 
 constexpr int kMaxThreads = 256;
 

@@ -95,12 +95,15 @@ def test_several_python_threads_may_predict_with_one_model():
 
 
 def _child(queue, model, x):
-    queue.put((model.predict_on_batch(x), nnfast.get_num_threads()))
+    threads = nnfast.get_num_threads()
+    on_one = model.predict_on_batch(x)
+    nnfast.set_num_threads(3)  # starts threads anew: those of the parent are not there
+    queue.put((threads, on_one, model.predict_on_batch(x)))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_forked_child_works_on_one_thread():
+def test_a_forked_child_works_on_one_thread_unless_told_otherwise():
     x, _ = make_data(512)
     model = make_model()
     expected = model.predict(x, batch_size=512, verbose=0)  # the parent's threads are awake
@@ -108,10 +111,11 @@ def test_a_forked_child_works_on_one_thread():
     queue = context.Queue()
     child = context.Process(target=_child, args=(queue, model, x))
     child.start()
-    found, threads = queue.get(timeout=60)
+    threads, on_one, on_three = queue.get(timeout=60)
     child.join(60)
-    np.testing.assert_array_equal(found, expected)
     assert threads == 1
+    np.testing.assert_array_equal(on_one, expected)
+    np.testing.assert_array_equal(on_three, expected)
 
 
 def test_shuffling_follows_from_the_seed_alone():

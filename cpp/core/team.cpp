@@ -1,0 +1,216 @@
+#include "core/team.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <system_error>
+#include <thread>
+
+namespace nnfast {
+namespace {
+
+using Clock = Turn::Clock;
+using namespace std::chrono_literals;
+
+// A sleeping thread takes 50 to 200 µs to wake (2-core Zen 4, virtual machine), one that spins 0.1 µs.
+constexpr Clock::duration kSpinInRun = 100us;
+constexpr Clock::duration kSpinBetweenRuns = 2ms;  // what Python does between two steps, mostly
+
+// Where another process needs the CPUs too, the members wait for one that isn't running: a time slice (3 ms) for work
+// of microseconds. After 1 ms and a quarter of the time lost like that, half of them do without the others: for
+// longer each time that trouble returns as soon as all are back.
+constexpr Clock::duration kLostAtLeast = 1ms;
+constexpr int kLostPart = 4;
+constexpr Clock::duration kWatch = 20ms;
+constexpr Clock::duration kShortestLimit = 8ms, kLongestLimit = 256ms;
+
+void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+void futex(std::atomic<uint32_t>& word, int operation, uint32_t value) {
+  static_assert(sizeof word == sizeof(uint32_t));
+  syscall(SYS_futex, &word, operation, value, nullptr, nullptr, 0);
+}
+
+// Never destroyed: its threads may still look at it when the process ends. A forked child begins with a new one, as
+// the threads are its parent's.
+Team*& the_team() {
+  static Team* team = [] {
+    pthread_atfork(nullptr, nullptr, [] { the_team() = new Team; });
+    return new Team;
+  }();
+  return team;
+}
+
+}  // namespace
+
+// Sequential consistency, here and in sleep: either this thread sees the sleeper, or the sleeper sees the new count.
+void Turn::advance() {
+  count_.fetch_add(1);
+  if (sleepers_.load() > 0) futex(count_, FUTEX_WAKE_PRIVATE, INT_MAX);
+}
+
+bool Turn::spin(uint32_t seen, Clock::duration longest) const {
+  auto moved_on = [&] {
+    for (int i = 0; i < 64; ++i) {
+      if (count() != seen) return true;
+      relax();
+    }
+    return false;
+  };
+  if (moved_on()) return true;
+  const auto end = Clock::now() + longest;
+  do
+    if (moved_on()) return true;
+  while (Clock::now() < end);
+  return false;
+}
+
+bool Turn::sleep(uint32_t seen) {
+  const bool first = sleepers_.fetch_add(1) == 0;
+  while (count_.load() == seen) futex(count_, FUTEX_WAIT_PRIVATE, seen);
+  sleepers_.fetch_sub(1);
+  return first;
+}
+
+Team& Team::instance() { return *the_team(); }
+
+bool Team::start_thread() {
+  sigset_t all, before;  // the process's signals are for the threads that it started itself
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  bool started = true;
+  try {
+    std::thread thread(&Team::serve, this, threads_, seats_[threads_].start.count());
+    started = pthread_getcpuclockid(thread.native_handle(), &seats_[threads_].cpu_clock) == 0;
+    thread.detach();
+    ++threads_;
+  } catch (const std::system_error&) {  // the process may have no more threads: those there are will do
+    started = false;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started;
+}
+
+void Team::serve(int worker, uint32_t seen) {
+  StandardFloatingPoint standard;
+  Turn& start = seats_[worker].start;
+  for (;; ++seen) {
+    if (!start.spin(seen, kSpinBetweenRuns)) start.sleep(seen);
+    Member member(*this, worker);
+    part_->take(member);
+  }
+}
+
+int Team::available(int wanted) {
+  if (lost_.load(std::memory_order_relaxed) != 0) judge_loss();
+  if (limit_ < wanted) {
+    if (Clock::now() < limited_until_)
+      wanted = limit_;
+    else
+      limit_ = kMaxThreads;
+  }
+  while (threads_ < wanted && start_thread()) {
+  }
+  return std::min(wanted, threads_);
+}
+
+void Team::run(Part& part, int members) {
+  if (members != members_)  // a member's counters are as its last run left them
+    for (int worker = 0; worker < members; ++worker)
+      for (auto& next : seats_[worker].next) next.store(0, std::memory_order_relaxed);
+  part_ = &part;
+  members_ = members;
+  pthread_getcpuclockid(pthread_self(), &seats_[0].cpu_clock);
+  for (int worker = 1; worker < members; ++worker) seats_[worker].start.advance();
+  StandardFloatingPoint standard;
+  Member member(*this, 0);
+  part.take(member);
+  set_ = member.set();
+}
+
+// Each member takes the tasks of its own share in order (neighbouring phases then touch the same data on the same
+// core) and afterwards helps the others.
+int64_t Team::Member::next_task(int64_t tasks) {
+  for (; helped_ < members_; ++helped_) {
+    const int owner = (worker_ + helped_) % members_;
+    const int64_t begin = tasks * owner / members_, end = tasks * (owner + 1) / members_;
+    const int64_t task = begin + team_.seats_[owner].next[set_].fetch_add(1, std::memory_order_relaxed);
+    if (task < end) return task;
+  }
+  return -1;
+}
+
+void Team::Member::meet() {
+  helped_ = 0;
+  set_ ^= 1;
+  team_.seats_[worker_].next[set_].store(0, std::memory_order_relaxed);  // last used before the previous meeting
+  const uint32_t seen = team_.meeting_.count();
+  if (team_.arrived_.fetch_add(1, std::memory_order_acq_rel) == members_ - 1) {
+    team_.arrived_.store(0, std::memory_order_relaxed);
+    team_.meeting_.advance();
+  } else if (!team_.meeting_.spin(seen, kSpinInRun)) {
+    team_.await_others(worker_, seen);
+  }
+}
+
+// A long wait for a member that is late: is it at work, or kept from it? By this thread, perhaps, where both are on one
+// CPU: then it runs as soon as this one sleeps.
+void Team::await_others(int worker, uint32_t seen) {
+  Clock::duration worked = cpu_time_without(worker);
+  auto begin = Clock::now();
+  auto lost = [&] {  // since the last look
+    const auto worked_now = cpu_time_without(worker);
+    const auto now = Clock::now();
+    const auto waited = now - begin;
+    const bool kept = 2 * (worked_now - worked) < waited;
+    begin = now;
+    worked = worked_now;
+    return kept ? waited.count() : 0;
+  };
+  if (meeting_.spin(seen, kSpinInRun)) return;
+  const int64_t while_spinning = lost();
+  const bool first = meeting_.sleep(seen);
+  if (first) lost_ += 2 * while_spinning + lost();
+}
+
+// Between runs: whether to do without some of the members for a while.
+void Team::judge_loss() {
+  const auto now = Clock::now();
+  const auto lost = Clock::duration(lost_.load());
+  if (lost > kLostAtLeast && kLostPart * lost > now - watched_since_) {
+    const bool again = watched_since_ - limited_until_ < std::max(kWatch, limited_for_);
+    limited_for_ = again ? std::min(2 * limited_for_, kLongestLimit) : kShortestLimit;
+    limited_until_ = now + limited_for_;
+    limit_ = std::max(1, members_ / 2);
+  } else if (now - watched_since_ < kWatch) {
+    return;
+  }
+  watched_since_ = now;
+  lost_ = 0;
+}
+
+// How long the other members have run.
+Clock::duration Team::cpu_time_without(int self) const {
+  timespec sum{};
+  for (int worker = 0; worker < members_; ++worker) {
+    if (worker == self) continue;
+    timespec time{};
+    clock_gettime(seats_[worker].cpu_clock, &time);
+    sum.tv_sec += time.tv_sec;
+    sum.tv_nsec += time.tv_nsec;
+  }
+  return std::chrono::seconds(sum.tv_sec) + std::chrono::nanoseconds(sum.tv_nsec);
+}
+
+}  // namespace nnfast

@@ -1,0 +1,124 @@
+// The threads that share the tasks of a run: started when first needed, asleep between runs, there until the process
+// ends. Not OpenMP's, because its threads wait for each other by spinning for milliseconds, which on a machine that
+// has other work to do keeps the awaited thread from its CPU.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <ctime>
+
+#include "core/threads.h"
+
+namespace nnfast {
+
+// A count that threads wait for to move on: they spin for a while, then sleep.
+class Turn {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  uint32_t count() const { return count_.load(std::memory_order_acquire); }
+  void advance();
+  // Whether the count has moved on from `seen` before the time was over.
+  bool spin(uint32_t seen, Clock::duration longest) const;
+  // Returns whether no other thread slept then.
+  bool sleep(uint32_t seen);
+
+ private:
+  std::atomic<uint32_t> count_{0};
+  std::atomic<uint32_t> sleepers_{0};
+};
+
+class Team {
+ public:
+  class Member;
+  // What each member does in a run. All of them end with the same meeting.
+  class Part {
+   public:
+    virtual void take(Member& member) = 0;
+
+   protected:
+    ~Part() = default;
+  };
+
+  // There is one team, for one caller at a time: false if another has it now.
+  static Team& instance();
+  bool take() { return !busy_.test_and_set(std::memory_order_acquire); }
+  void give_back() { busy_.clear(std::memory_order_release); }
+
+  // For the taker: how many threads, itself counted, are worth using now of those wanted.
+  int available(int wanted);
+  // For the taker: runs the part on so many threads, the calling one among them.
+  void run(Part& part, int members);
+
+ private:
+  struct alignas(64) Seat {
+    Turn start;
+    clockid_t cpu_clock{};
+    // The next task of this member's share: of this phase and, reset meanwhile, of the next.
+    alignas(64) std::atomic<int64_t> next[2]{};
+  };
+
+  bool start_thread();
+  void serve(int worker, uint32_t seen);
+  void await_others(int worker, uint32_t seen);
+  void judge_loss();
+  Turn::Clock::duration cpu_time_without(int self) const;
+
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+  int threads_ = 1;  // that exist, the caller counted
+  Part* part_ = nullptr;
+  int members_ = 1;  // of this run or the last
+  int set_ = 0;      // of the tasks' counters that the next phase uses
+  // Fewer threads for a while, after others have been seen to need the CPUs.
+  int limit_ = kMaxThreads;
+  Turn::Clock::time_point limited_until_{}, watched_since_{};
+  Turn::Clock::duration limited_for_{};
+  std::atomic<int64_t> lost_{0};  // nanoseconds waited for members that were not running
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) Turn meeting_;
+  Seat seats_[kMaxThreads];
+};
+
+// One thread's view of a run.
+class Team::Member {
+ public:
+  Member(Team& team, int worker) : team_(team), worker_(worker), members_(team.members_), set_(team.set_) {}
+
+  int worker() const { return worker_; }
+  // A task of this phase, of those numbered from 0, that nobody has had; -1 if there is none left.
+  int64_t next_task(int64_t tasks);
+  // Waits for all members to come here: the phase is over.
+  void meet();
+  int set() const { return set_; }
+
+ private:
+  Team& team_;
+  int worker_, members_;
+  int set_;         // of the counters of tasks
+  int helped_ = 0;  // members whose share this one has seen the end of, itself first
+};
+
+// Results must not depend on what the calling thread's floating-point mode happens to be, since the other members
+// have one of their own: denormals are kept, rounding is to nearest.
+class StandardFloatingPoint {
+ public:
+#if defined(__SSE__)
+  StandardFloatingPoint() : saved_(__builtin_ia32_stmxcsr()) {
+    if ((saved_ & kMode) != kStandard) __builtin_ia32_ldmxcsr((saved_ & ~kMode) | kStandard);
+  }
+  ~StandardFloatingPoint() {
+    if ((saved_ & kMode) != kStandard) __builtin_ia32_ldmxcsr(saved_);
+  }
+  StandardFloatingPoint(const StandardFloatingPoint&) = delete;
+  StandardFloatingPoint& operator=(const StandardFloatingPoint&) = delete;
+
+ private:
+  static constexpr unsigned kMode = 0xffc0;      // flush to zero, rounding, exception masks, denormals are zero
+  static constexpr unsigned kStandard = 0x1f80;  // all exceptions masked, nothing else
+  unsigned saved_;
+#else
+  StandardFloatingPoint() {}
+#endif
+};
+
+}  // namespace nnfast
