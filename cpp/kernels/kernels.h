@@ -276,6 +276,26 @@ struct Kernels {
     void (*average_backward)(const Images& images, int64_t first, int64_t count, const float* dy, float* dx);
   };
   const Pool* pool;
+
+  // Images resampled: pixel (u, v) of the output, u along the width, is what the input shows at (t0 u + t1 v + t2,
+  // t3 u + t4 v + t5), between its pixels by their distance (bilinear) or at the nearest one.
+  struct Resample {
+    enum class Fill { constant, nearest, reflect, wrap };  // outside a b c: the value, a … c, b a … c b, b c … a b
+    struct Images {
+      int64_t height, width, channels;  // of the input
+      int64_t out_height, out_width;
+      bool bilinear;
+      Fill fill;
+      float value;  // the constant
+    };
+    // Rows first … first+count-1 of the output, of one image.
+    void (*forward)(const Images& images, const float* transform, int64_t first, int64_t count, const float* x,
+                    float* y);
+    // dx of one image, some of its channels.
+    void (*backward)(const Images& images, const float* transform, int64_t channel, int64_t channels, const float* dy,
+                     float* dx);
+  };
+  const Resample* resample;
   const Softmax* softmax;
 
   struct Update {

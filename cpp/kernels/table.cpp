@@ -15,6 +15,7 @@ extern const Kernels::Reduce reduce_kernels;
 extern const Kernels::Conv conv_kernels;
 extern const Kernels::Depthwise depthwise_kernels;
 extern const Kernels::Pool pool_kernels;
+extern const Kernels::Resample resample_kernels;
 extern const Kernels::Softmax softmax_kernels;
 extern const Kernels::Update update_kernels;
 extern const Kernels::Move move_kernels;
@@ -33,6 +34,7 @@ const Kernels table = {
     &conv_kernels,
     &depthwise_kernels,
     &pool_kernels,
+    &resample_kernels,
     &softmax_kernels,
     &update_kernels,
     &move_kernels,

@@ -176,7 +176,7 @@ class _UpSampling(Layer):
         check_rank(self, inputs.shape, self.rank)
         x = ops.convert(inputs, "float32")
         if self.interpolation == "bilinear":
-            return ops.apply("upsample", [x], size=list(self.size), interpolation="bilinear")
+            return ops.resize(x, [size * factor for size, factor in zip(x.shape[1:3], self.size, strict=True)])
         for axis, factor in enumerate(self.size, start=1):
             if factor > 1:
                 x = ops.repeat(x, factor, axis=axis)

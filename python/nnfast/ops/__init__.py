@@ -54,6 +54,10 @@ from .elementwise import (
     true_divide,
     where,
 )
+from .image import (
+    affine_transform,
+    resize,
+)
 from .linalg import (
     dot,
     matmul,
@@ -118,15 +122,15 @@ convert_to_tensor = convert
 shape = shape_of
 
 __all__ = [
-    "abs", "absolute", "add", "all", "alpha_dropout", "any", "apply", "argmax", "argmin", "average_pool",
-    "broadcast_to", "canonical_axis", "cast", "ceil", "clip", "concatenate", "conv", "conv_transpose", "convert",
-    "convert_to_tensor", "cos", "count_nonzero", "dense", "depthwise_conv", "divide", "divide_no_nan", "dot",
-    "dropout", "equal", "erf", "exp", "expand_dims", "expm1", "flip", "floor", "gaussian_dropout", "gaussian_noise",
-    "get_item", "greater", "greater_equal", "is_symbolic", "isfinite", "isnan", "less", "less_equal", "log",
-    "log1p", "log_softmax", "logical_and", "logical_not", "logical_or", "logsumexp", "matmul", "max", "max_pool",
-    "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "normalize", "not_equal",
-    "one_hot", "ones_like", "pad", "power", "prod", "ravel", "reciprocal", "repeat", "reshape", "round", "rsqrt",
-    "segment_sum", "shape", "shape_of", "sign", "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack",
-    "std", "stop_gradient", "subtract", "sum", "swapaxes", "take", "tile", "transpose", "true_divide", "var",
-    "where", "zeros_like",
+    "abs", "absolute", "add", "affine_transform", "all", "alpha_dropout", "any", "apply", "argmax", "argmin",
+    "average_pool", "broadcast_to", "canonical_axis", "cast", "ceil", "clip", "concatenate", "conv",
+    "conv_transpose", "convert", "convert_to_tensor", "cos", "count_nonzero", "dense", "depthwise_conv", "divide",
+    "divide_no_nan", "dot", "dropout", "equal", "erf", "exp", "expand_dims", "expm1", "flip", "floor",
+    "gaussian_dropout", "gaussian_noise", "get_item", "greater", "greater_equal", "is_symbolic", "isfinite",
+    "isnan", "less", "less_equal", "log", "log1p", "log_softmax", "logical_and", "logical_not", "logical_or",
+    "logsumexp", "matmul", "max", "max_pool", "maximum", "mean", "min", "minimum", "moveaxis", "multiply",
+    "negative", "norm", "normalize", "not_equal", "one_hot", "ones_like", "pad", "power", "prod", "ravel",
+    "reciprocal", "repeat", "reshape", "resize", "round", "rsqrt", "segment_sum", "shape", "shape_of", "sign",
+    "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum",
+    "swapaxes", "take", "tile", "transpose", "true_divide", "var", "where", "zeros_like",
 ]  # fmt: skip
