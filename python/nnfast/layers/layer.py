@@ -13,8 +13,10 @@ from .. import _core, initializers, random, registry
 from ..tensor import KerasTensor, Tensor, Trace, current_trace, flatten, map_structure, tracing
 from ..variable import Variable
 
-# Stand in for a size that is not known (None): what differs between two traces depends on it.
+# Stand in for a size that is not known (None): what differs between two traces depends on it. Sizes beside the batch
+# are so many times as large, since windows must fit into them, and still differ after a few halvings.
 _UNKNOWN = (2, 3)
+_UNKNOWN_SCALE = 256
 
 # How often a `trainable` has been set or a weight added: a planned step is valid for one count.
 _changes = 0
@@ -343,7 +345,9 @@ class Layer:
             def enter(leaf: Any, trace: Trace = trace, size: int = size) -> Any:
                 if not isinstance(leaf, KerasTensor):
                     return leaf
-                return trace.input([size if n is None else n for n in leaf.shape], leaf.dtype)
+                scales = [1, *[_UNKNOWN_SCALE] * (len(leaf.shape) - 1)]
+                sizes = [size * scale if n is None else n for n, scale in zip(leaf.shape, scales, strict=False)]
+                return trace.input(sizes, leaf.dtype)
 
             seen.append(self._call_traced(trace, map_structure(enter, args), map_structure(enter, kwargs)))
         has_unknown = any(None in leaf.shape for leaf in flatten((args, kwargs)) if isinstance(leaf, KerasTensor))

@@ -120,6 +120,25 @@ AveragePooling1D, AveragePooling2D, AveragePooling3D = (
 GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D = (
     _make(rank, f"GlobalMaxPooling{rank}D", BaseGlobalPooling, reduce=staticmethod(ops.max)) for rank in (1, 2, 3)
 )
-GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D = (
-    _make(rank, f"GlobalAveragePooling{rank}D", BaseGlobalPooling, reduce=staticmethod(ops.mean)) for rank in (1, 2, 3)
+GlobalAveragePooling2D, GlobalAveragePooling3D = (
+    _make(rank, f"GlobalAveragePooling{rank}D", BaseGlobalPooling, reduce=staticmethod(ops.mean)) for rank in (2, 3)
 )
+
+
+@layer_registry.add("GlobalAvgPool1D")
+class GlobalAveragePooling1D(BaseGlobalPooling):
+    """Takes the mean over the steps; parameters as in :class:`BaseGlobalPooling`.
+
+    Called with a `mask` of shape (batch, steps), only steps where it is not 0 count.
+    """
+
+    rank = 1
+    reduce = staticmethod(ops.mean)
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return super().call(inputs)
+        check_rank(self, inputs.shape, self.rank)
+        counts = ops.expand_dims(ops.cast(ops.not_equal(mask, 0), "float32"), 2)
+        total = ops.sum(inputs * counts, axis=1, keepdims=self.keepdims)
+        return total / ops.sum(counts, axis=1, keepdims=self.keepdims)

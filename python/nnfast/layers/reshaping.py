@@ -105,14 +105,16 @@ class RepeatVector(Layer):
 
 def _borders(layer: Layer, name: str, value: Any, rank: int) -> tuple[tuple[int, int], ...]:
     """Return (before, after) for each spatial axis from an integer, one for each axis, or pairs."""
-    values = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(values) == 2 and rank == 1 and all(isinstance(v, int) for v in values):
-        values = (values,)
+    if isinstance(value, int):
+        values: tuple[Any, ...] = (value,) * rank
+    else:
+        values = (tuple(value),) if rank == 1 else tuple(value)
     pairs = tuple((v, v) if isinstance(v, int) else tuple(v) for v in values)
     if len(pairs) != rank or not all(len(p) == 2 and all(isinstance(n, int) and n >= 0 for n in p) for p in pairs):
         raise ValueError(
-            f"{type(layer).__name__} {layer.name!r}: expected {name} to be an integer, {rank} of them, or {rank} pairs "
-            f"(before, after); received {value!r}"
+            f"{type(layer).__name__} {layer.name!r}: expected {name} to be an integer of at least 0"
+            + (", or two of them" if rank == 1 else f", {rank} of them, or {rank} pairs")
+            + f" (before, after); received {value!r}"
         )
     return pairs
 
