@@ -108,9 +108,29 @@ py::tuple run_op(const std::string& name, const std::vector<py::object>& inputs,
   return py::make_tuple(py::cast(out), gradients);
 }
 
+py::dict op_memory(const std::string& name, const std::vector<py::tuple>& shapes, const py::dict& attributes,
+                   const std::vector<bool>& wanted) {
+  std::unique_ptr<Op> op = make_op(name, to_attributes(attributes));
+  std::vector<Spec> specs;
+  for (const py::tuple& shape : shapes) specs.push_back({to_shape(shape), DType::f32});
+  op->infer(specs);
+  check(wanted.size() == specs.size(), "wanted must have one entry for each of the ", specs.size(), " inputs");
+  const Requirements needs = op->require(wanted);
+  py::dict memory;
+  memory["forward"] = needs.forward_scratch;
+  memory["backward"] = needs.backward_scratch;
+  memory["worker"] = needs.worker_scratch;
+  memory["kept"] = needs.kept;
+  return memory;
+}
+
 }  // namespace
 
 void bind_run_op(py::module_& module) {
+  module.def(
+      "op_memory", &op_memory, py::arg("name"), py::arg("shapes"), py::arg("attributes"), py::arg("wanted"),
+      "The scratch memory of an operation on float32 inputs of these shapes, in elements: of each direction, of\n"
+      "each thread, and what forward keeps.");
   module.def("run_op", &run_op, py::arg("name"), py::arg("inputs"), py::arg("attributes") = py::dict(),
              py::arg("output_grads") = py::none(), py::arg("wanted") = py::none(), py::arg("threads") = 1,
              py::arg("seed") = 0, py::arg("step") = 0,

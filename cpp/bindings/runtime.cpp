@@ -6,6 +6,7 @@
 #include "bindings/bindings.h"
 #include "core/threads.h"
 #include "dispatch/dispatch.h"
+#include "ops/conv_pass.h"
 #include "ops/registry.h"
 
 namespace nnfast {
@@ -40,6 +41,9 @@ void bind_runtime(py::module_& module) {
         return defaults;
       },
       "The names of all activations, with the default of their parameter alpha (0 where they have none).");
+  module.def("winograd_allowed", &winograd_allowed, "Whether convolutions may use Winograd's algorithm.");
+  module.def("allow_winograd", &allow_winograd, py::arg("allow"),
+             "From now on plan convolutions with Winograd's algorithm where it pays, or without.");
   module.def("op_names", &op_names, "The names of all registered operations.");
 }
 

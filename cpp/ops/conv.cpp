@@ -139,7 +139,7 @@ class Conv final : public Op {
     if (name == "auto") {
       algorithm_ = shape_.groups > 1 && depthwise_applies(shape_) ? Algorithm::depthwise
                    : product_applies(shape_)                      ? Algorithm::product
-                   : winograd_pays(shape_)                        ? Algorithm::winograd
+                   : winograd_allowed() && winograd_pays(shape_)  ? Algorithm::winograd
                                                                   : Algorithm::patches;
     } else if (name == "winograd") {
       check(winograd_applies(shape_),

@@ -80,6 +80,9 @@ std::unique_ptr<ConvPass> make_patch_backward_weights(const ConvShape& shape);
 bool winograd_applies(const ConvShape& shape);
 // Whether it is faster than patches, by a count of the work on one image.
 bool winograd_pays(const ConvShape& shape);
+// Whether a convolution that names no algorithm may use it; true at first.
+bool winograd_allowed();
+void allow_winograd(bool allowed);
 std::unique_ptr<ConvPass> make_winograd_forward(const ConvShape& shape, const ConvEpilogue& epilogue);
 std::unique_ptr<ConvPass> make_winograd_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue);
 std::unique_ptr<ConvPass> make_winograd_backward_weights(const ConvShape& shape);

@@ -18,6 +18,9 @@ namespace {
 
 constexpr int64_t kTileFloats = 48 * 1024;  // of patches: 192 KB, so that weights and results fit beside them in 512 KB
 
+// A tile is no larger than half of what the convolution may need in all.
+int64_t tile_floats(const ConvShape& shape) { return std::min(kTileFloats, shape.memory_bound() / 2); }
+
 // Rows of patches: wide enough for gather and sum_patches, and not a multiple of 1 KB apart, or the rows of a tile
 // would compete for few sets of the level-1 cache.
 int64_t patch_stride(int64_t depth) {
@@ -36,7 +39,7 @@ class PatchForward final : public ConvPass {
     tap_block_ = even_part(shape.taps(), std::max<int64_t>(1, 1024 / channels));
     channel_block_ = even_part(channels, 1024, kLine);
     ld_ = patch_stride(tap_block_ * std::min(channel_block_, channels));
-    int64_t block = std::clamp<int64_t>(kTileFloats / ld_, gemm.rows, 8 * gemm.rows);
+    int64_t block = std::clamp<int64_t>(tile_floats(shape) / ld_, gemm.rows, 8 * gemm.rows);
     const double cost = shape.flops() / kFlopsPerNs;
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 8.0)) * 2;
     while (block > 3 * gemm.rows && ceil_div(pixels_, block) * shape.groups < wanted) block -= gemm.rows;
@@ -139,6 +142,7 @@ class PatchBackwardData final : public ConvPass {
     // Rows of output pixels are multiplied in groups large enough for a few row panels, and kept in a ring of groups.
     rows_ =
         std::clamp<int64_t>(ceil_div(4 * gemm.rows, std::max<int64_t>(1, w.out[2])), 1, std::max<int64_t>(1, w.out[1]));
+    if (rows_ * w.out[2] * patch_stride(plane_taps_ * channels) * 2 > tile_floats(shape)) rows_ = 1;
     ring_ = std::min(ceil_div(reach - 1, rows_) + 1, std::max<int64_t>(1, ceil_div(w.out[1], rows_)));
     // Channels in blocks whose ring stays in cache; a block of some of the channels is whole panels for each tap.
     const int64_t ring_pixels = ring_ * rows_ * std::max<int64_t>(1, w.out[2]);
@@ -292,7 +296,7 @@ class PatchBackwardWeights final : public ConvPass {
 
     tap_block_ = even_part(shape.taps(), std::max<int64_t>(1, 640 / channels));
     ld_ = patch_stride(tap_block_ * channels);
-    block_ = std::clamp<int64_t>(kTileFloats / ld_ / 8 * 8, 16, gemm.chain / 2);
+    block_ = std::clamp<int64_t>(tile_floats(shape) / ld_ / 8 * 8, 16, gemm.chain / 2);
 
     const double cost = shape.flops() / kFlopsPerNs;
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 32.0));

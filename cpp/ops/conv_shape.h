@@ -24,6 +24,8 @@ struct ConvShape {
   int64_t input_size() const { return images * in_pixels() * channels; }
   int64_t output_size() const { return images * out_pixels() * out_channels; }
   int64_t weight_size() const { return depth() * out_channels; }
+  // No convolution may need more scratch memory: Winograd's transformed weights are four times as large as the weights.
+  int64_t memory_bound() const { return input_size() + output_size() + 5 * weight_size(); }
   double flops() const { return 2.0 * images * out_pixels() * out_channels * depth(); }
   // Every output pixel sees just the input pixel in its place.
   bool pointwise() const;

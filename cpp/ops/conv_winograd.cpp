@@ -6,6 +6,7 @@
 //           weights are too large to be read again for every block of tiles.
 // Both add in the same order, so that forward and backward-data give the same bits either way.
 #include <algorithm>
+#include <atomic>
 
 #include "core/buffer.h"
 #include "dispatch/dispatch.h"
@@ -15,6 +16,8 @@ namespace nnfast {
 namespace {
 
 using Images = Kernels::Winograd::Images;
+
+std::atomic<bool> allowed{true};
 
 constexpr int64_t kPositions = 36;
 // Floats of transformed tiles in a thread's scratch: 640 KB of a level-2 cache of 1 MB.
@@ -75,7 +78,7 @@ class WinogradImages final : public ConvPass {
     const double per_tile_cost = flops / kFlopsPerNs + per_tile / kFloatsPerNs * 2;
     shared_ = in_.channels * out_.channels > kSharedWeights;
     if (shared_) {
-      const int64_t spare = shape.input_size() + shape.output_size() + 5 * shape.weight_size() - scratch_;
+      const int64_t spare = shape.memory_bound() - scratch_;
       const int64_t fitting = std::max<int64_t>(1, spare / per_tile);
       block_ = even_part(std::max<int64_t>(1, tiles_), std::min<int64_t>(fitting, 512));
       in_tiles_ = TileMatrices(in_.channels, block_);
@@ -92,7 +95,9 @@ class WinogradImages final : public ConvPass {
       const int64_t rows = kernels().gemm->rows;
       int64_t block = std::max(rows, kLocalFloats / per_tile / rows * rows);
       while (block > rows && ceil_div(tiles_, block) < 8) block -= rows;
-      block_ = even_part(std::max<int64_t>(1, tiles_), block, rows);
+      const int64_t fitting = (shape.memory_bound() - scratch_) / 2 / per_tile;  // on each of two threads
+      block_ = fitting >= rows ? even_part(std::max<int64_t>(1, tiles_), std::min(block, fitting / rows * rows), rows)
+                               : std::clamp<int64_t>(fitting, 1, std::max<int64_t>(1, tiles_));
       in_tiles_ = TileMatrices(in_.channels, block_);
       out_tiles_ = TileMatrices(width_, block_);
       worker_scratch_ = in_tiles_.size() + out_tiles_.size();
@@ -199,11 +204,15 @@ class WinogradWeights final : public ConvPass {
     const int64_t per_tile = kPositions * (padded(in_.channels) + padded(width_));
     const double flops = 2.0 * kPositions * in_.channels * width_;
     const double cost = tiles_ * (flops / kFlopsPerNs + per_tile / kFloatsPerNs * 2);
-    const int64_t spare = shape.input_size() + 5 * shape.weight_size();
+    const int64_t local_block = std::max(rows, kLocalFloats / per_tile / rows * rows);
+    // Beside what two threads take where tiles are transformed locally, here or in forward.
+    const bool many = in_.channels * out_.channels > kSharedWeights;
+    const int64_t spare =
+        shape.memory_bound() - (many ? 0 : 2 * std::min(std::max(tiles_, rows), local_block) * per_tile);
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 1e5, 1.0, 16.0));
     // Local: a sum of its own for each chunk of tiles, where there is memory for enough of them.
     chunks_ = std::clamp<int64_t>(std::min(spare / part_, tiles_ / rows), 1, wanted);
-    shared_ = in_.channels * out_.channels > kSharedWeights || (chunks_ < 8 && chunks_ < wanted);
+    shared_ = many || (chunks_ < 8 && chunks_ < wanted);
     if (shared_) {
       const int64_t fitting = std::max<int64_t>(1, (spare - part_) / per_tile);
       block_ = even_part(std::max<int64_t>(1, tiles_), std::min<int64_t>(fitting, kernels().gemm->chain));
@@ -218,8 +227,7 @@ class WinogradWeights final : public ConvPass {
         phases_.push_back({kPositions * ceil_div(in_.channels, channel_part_), count * flops / kFlopsPerNs});
       }
     } else {
-      const int64_t block = std::max(rows, kLocalFloats / per_tile / rows * rows);
-      block_ = even_part(std::max<int64_t>(1, tiles_), block);
+      block_ = even_part(std::max<int64_t>(1, tiles_), local_block);
       chunk_ = ceil_div(ceil_div(std::max<int64_t>(1, tiles_), block_), chunks_) * block_;
       chunks_ = ceil_div(std::max<int64_t>(1, tiles_), chunk_);
       in_tiles_ = TileMatrices(in_.channels, block_);
@@ -297,6 +305,9 @@ class WinogradWeights final : public ConvPass {
 
 }  // namespace
 
+bool winograd_allowed() { return allowed.load(std::memory_order_relaxed); }
+void allow_winograd(bool allow) { allowed.store(allow, std::memory_order_relaxed); }
+
 bool winograd_applies(const ConvShape& shape) {
   const Window& w = shape.window;
   return shape.groups == 1 && w.in[0] == 1 && w.size[0] == 1 && w.out[0] == 1 && w.size[1] == 3 && w.size[2] == 3 &&
@@ -312,19 +323,21 @@ bool winograd_pays(const ConvShape& shape) {
   const int64_t image = shape.in_pixels() * channels + shape.out_pixels() * out_channels;
   const int64_t transformed =
       kPositions *
-      (std::max(channels * round_up(out_channels, columns), out_channels * round_up(channels, columns)) +
-       (padded(channels) + padded(round_up(out_channels, lanes)) + 2 * kLine) * std::min<int64_t>(tiles, 14));
+      (std::max(channels * round_up(out_channels, columns), out_channels * round_up(channels, columns)) + 2 * kLine +
+       (padded(channels) + padded(round_up(out_channels, lanes))) * std::min<int64_t>(tiles, 4));
   if (transformed > image + 5 * shape.weight_size()) return false;
   // Time: cycles at two products each, loads and stores of the transformations at what they take from level 2.
   const double in = ceil_div(channels, lanes), out = ceil_div(out_channels, lanes);
   const double products = 36.0 * channels * out * 0.55;
   double direct = shape.out_pixels() * 9.0 * channels * out * 0.55;
   double winograd = tiles * (products + 130.0 * in + 100.0 * out);
-  // The transformed weights of many channels leave every cache: 4 ms for 512 × 512 channels, which a few tiles cannot
-  // win back. There, and only there, the choice depends on the number of images, and with it the last bits.
+  // The transformed weights of many channels leave every cache: on two Zen 5 cores 2 ms for 512 × 512 channels, which a
+  // few tiles cannot win back. Measured there, times as fast as patches, all three directions: 1 image of 7×7 pixels
+  // 0.3, 4 images 0.96, 16 images 1.8; 16 images of 4×4 pixels 1.1; 2 images of 16×16 1.75. There, and only there, the
+  // choice depends on the number of images, and with it the last bits.
   if (channels * out_channels > 256 * 256) {
-    direct *= shape.images;
-    winograd = winograd * shape.images + 36.0 * channels * out * 3.0;
+    direct = direct * shape.images + 9.0 * channels * out * 10.0;
+    winograd = winograd * shape.images + 36.0 * channels * out * 20.0;
   }
   return winograd < 0.8 * direct;
 }

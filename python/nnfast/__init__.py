@@ -3,6 +3,7 @@
 from . import (
     activations,
     callbacks,
+    config,
     constraints,
     data,
     datasets,
@@ -30,6 +31,6 @@ from .variable import Variable
 
 __all__ = [
     "Input", "Layer", "Loss", "Metric", "Model", "Optimizer", "Sequential", "Variable", "__version__", "activations",
-    "callbacks", "constraints", "data", "datasets", "get_num_threads", "initializers", "kernels", "layers",
+    "callbacks", "config", "constraints", "data", "datasets", "get_num_threads", "initializers", "kernels", "layers",
     "load_model", "losses", "metrics", "models", "ops", "optimizers", "regularizers", "set_num_threads", "utils",
 ]  # fmt: skip

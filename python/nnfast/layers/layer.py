@@ -18,16 +18,18 @@ from ..variable import Variable
 _UNKNOWN = (2, 3)
 _UNKNOWN_SCALE = 256
 
-# How often a `trainable` has been set or a weight added: a planned step is valid for one count.
+# How often a `trainable` or a setting of the library has been set, or a weight added: a planned step is valid for one
+# count.
 _changes = 0
 
 
 def changes() -> int:
-    """Return a number that grows whenever some layer's weights or `trainable` change."""
+    """Return a number that grows whenever some layer's weights or `trainable`, or `nnfast.config`, change."""
     return _changes
 
 
-def _note_change() -> None:
+def note_change() -> None:
+    """Make all planned steps invalid."""
     global _changes
     _changes += 1
 
@@ -110,10 +112,10 @@ class Layer:
         for item in flatten(value) if isinstance(value, (list, tuple, dict)) else [value]:
             if isinstance(item, Variable) and not any(item is known for known in self._own_weights):
                 self._own_weights.append(item)
-                _note_change()
+                note_change()
             elif isinstance(item, Layer) and not any(item is known for known in self._sublayers):
                 self._sublayers.append(item)
-                _note_change()
+                note_change()
         object.__setattr__(self, name, value)
 
     def add_weight(
@@ -161,7 +163,7 @@ class Layer:
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
         self._own_weights.append(variable)
-        _note_change()
+        note_change()
         return variable
 
     @property
@@ -216,7 +218,7 @@ class Layer:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        _note_change()
+        note_change()
         object.__setattr__(self, "_trainable", bool(value))
         for layer in self._sublayers:
             layer.trainable = value
