@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -12,6 +11,7 @@
 #include "core/parallel.h"
 #include "core/threads.h"
 #include "ops/update.h"
+#include "triad.h"
 
 namespace nnfast {
 namespace {
@@ -63,24 +63,6 @@ class Blocks final : public Job {
   Schedule schedule_;
 };
 
-class Triad final : public Job {
- public:
-  Triad() : a_(kLarge), b_(kLarge), c_(kLarge) { schedule_.add(*this, 0, kTasks, 1e9); }
-  void step(int threads) { schedule_.run(threads); }
-  void run(int, int64_t task, int) const override {
-    const int64_t begin = kLarge * task / kTasks, end = kLarge * (task + 1) / kTasks;
-    float *a = a_.data(), *b = b_.data(), *c = c_.data();
-#pragma GCC ivdep
-    for (int64_t i = begin; i < end; ++i) a[i] = b[i] + 3.0f * c[i];
-  }
-  double bytes() const { return 3.0 * 4 * kLarge; }
-
- private:
-  static constexpr int64_t kTasks = 256;
-  Buffer a_, b_, c_;
-  Schedule schedule_;
-};
-
 template <class Work>
 double best_rate(benchmark::State& state, Work& work, int threads) {
   work.step(threads);
@@ -94,19 +76,16 @@ double best_rate(benchmark::State& state, Work& work, int threads) {
   return work.bytes() / best;
 }
 
-std::map<int, double> triad_rate;  // by threads
-
 void triad(benchmark::State& state) {
-  const int threads = static_cast<int>(state.range(0));
-  Triad work;
-  triad_rate[threads] = best_rate(state, work, threads);
+  Triad work(kLarge);
+  best_rate(state, work, static_cast<int>(state.range(0)));
 }
 
 void large(benchmark::State& state, const UpdateSettings& settings) {
   const int threads = static_cast<int>(state.range(0));
   Blocks blocks(settings, kLarge);
   const double rate = best_rate(state, blocks, threads);
-  if (triad_rate.count(threads)) state.counters["of_triad"] = rate / triad_rate[threads];
+  state.counters["of_triad"] = rate / triad_rate(kLarge, threads);
 }
 
 void tiny(benchmark::State& state, const UpdateSettings& settings) {
