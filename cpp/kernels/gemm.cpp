@@ -26,6 +26,7 @@ struct Tile {
   const float* bias;
   const float* slope;
   int64_t columns;
+  float* sum;  // as many elements as a tile has, side by side
 };
 
 enum class Extra { none, copy, prefetch };
@@ -41,8 +42,16 @@ void tile(const Tile& t) {
       return load(row + j * kLanes);
   };
 
-  V acc[MT * NV];
-  static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = V{}; });
+  // What the chains before the one in the making add up to: in memory, since the registers are taken. The elements of c
+  // are asked for here, and arrive while the first chain is made.
+  const int64_t ldc = block.ldc;
+  float* c = t.c;
+  float* sum = t.sum;
+  bool begun = block.accumulate;
+  if (begun)
+    static_for<MT>([&](auto i) NNFAST_LAMBDA {
+      static_for<NV>([&](auto j) NNFAST_LAMBDA { store(sum + (i * NV + j) * kLanes, load_row(c + i * ldc, j)); });
+    });
 
   // Rows in groups of three off one pointer, the reach of an address with a scaled index: fewer registers to advance.
   constexpr int kGroups = (MT + 2) / 3;
@@ -52,8 +61,9 @@ void tile(const Tile& t) {
   const float* b = t.b;
   float* copy = t.copy;
   const float* next = t.next;
-  auto products = [&](auto extra) NNFAST_LAMBDA {
-    for (int64_t k = block.k; k > 0; --k) {
+  V acc[MT * NV];
+  auto products = [&](int64_t depth, auto extra) NNFAST_LAMBDA {
+    for (int64_t k = depth; k > 0; --k) {
       V bv[NV];
       static_for<NV>([&](auto j) NNFAST_LAMBDA { bv[j] = load_row(b, j); });
       static_for<MT>([&](auto i) NNFAST_LAMBDA {
@@ -67,26 +77,29 @@ void tile(const Tile& t) {
         copy += kTileColumns;
       }
       if constexpr (extra == static_cast<int>(Extra::prefetch)) {
-        // The first cache line of the next columns is the last of these.
-        __builtin_prefetch(next + kTileColumns / 2, 0, 2);
+        // With these two, every cache line that the columns lie on but perhaps the one shared with those before.
+        __builtin_prefetch(next + kTileColumns / 2 - 1, 0, 2);
         __builtin_prefetch(next + kTileColumns - 1, 0, 2);
         next += block.b_k;
       }
     }
   };
-  if (copy)
-    products(Index<static_cast<int>(Extra::copy)>{});
-  else if (next)
-    products(Index<static_cast<int>(Extra::prefetch)>{});
-  else
-    products(Index<static_cast<int>(Extra::none)>{});
+  for (int64_t left = block.k;;) {
+    static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = V{}; });
+    const int64_t depth = min(left, block.chain);
+    if (copy)
+      products(depth, Index<static_cast<int>(Extra::copy)>{});
+    else if (next)
+      products(depth, Index<static_cast<int>(Extra::prefetch)>{});
+    else
+      products(depth, Index<static_cast<int>(Extra::none)>{});
+    if (begun) static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = load(sum + i * kLanes) + acc[i]; });
+    left -= block.chain;
+    if (left <= 0) break;
+    static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { store(sum + i * kLanes, acc[i]); });
+    begun = true;
+  }
 
-  const int64_t ldc = block.ldc;
-  float* c = t.c;
-  if (block.accumulate)
-    static_for<MT>([&](auto i) NNFAST_LAMBDA {
-      static_for<NV>([&](auto j) NNFAST_LAMBDA { acc[i * NV + j] = load_row(c + i * ldc, j) + acc[i * NV + j]; });
-    });
   if (t.bias)
     static_for<NV>([&](auto j) NNFAST_LAMBDA {
       const V bias = load_row(t.bias, j);
@@ -128,43 +141,56 @@ constexpr Tiles make_tiles(Indices<R...>, Indices<C...>) {
 }
 constexpr Tiles kTiles = make_tiles(MakeIndices<kTileRows>::type{}, MakeIndices<kTileVectors>::type{});
 
-// One panel of n <= kTileColumns columns.
-void pack_panel(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, float* __restrict out) {
-  if (n == kTileColumns) {
-    for (int64_t i = 0; i < k; ++i, b += ldb, out += kTileColumns)
-      static_for<kTileVectors>([&](auto j) NNFAST_LAMBDA { store(out + j * kLanes, load(b + j * kLanes)); });
-    return;
+// Row by row over several panels at a time: along a row memory is read at its full speed, while a column of short
+// stretches a power of two apart falls on the same lines of the caches.
+void pack_columns(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, float* __restrict out) {
+  constexpr int64_t kWide = 8 * kTileColumns;
+  for (int64_t begin = 0; begin < n; begin += kWide) {
+    const int64_t end = min(n, begin + kWide), full = begin + (end - begin) / kTileColumns * kTileColumns;
+    for (int64_t i = 0; i < k; ++i) {
+      const float* row = b + i * ldb;
+      float* to = out + begin * k + i * kTileColumns;
+      for (int64_t j = begin; j < full; j += kTileColumns, to += k * kTileColumns)
+        static_for<kTileVectors>([&](auto v) NNFAST_LAMBDA { store(to + v * kLanes, load(row + j + v * kLanes)); });
+      if (full < end)
+        static_for<kTileVectors>([&](auto v) NNFAST_LAMBDA {
+          const int64_t left = end - full - v * kLanes;
+          store(to + v * kLanes, left <= 0 ? V{} : load_first(row + full + v * kLanes, min(left, kLanes)));
+        });
+    }
   }
-  for (int64_t i = 0; i < k; ++i, b += ldb, out += kTileColumns)
-    static_for<kTileVectors>([&](auto j) NNFAST_LAMBDA {
-      const int64_t left = n - j * kLanes;
-      store(out + j * kLanes, load_first(b + j * kLanes, left < 0 ? 0 : min(left, kLanes)));
-    });
 }
 
+// One panel of n <= kTileColumns columns from as many rows of k. As few rows as fill a vector at a time: where they are
+// a power of two apart, more of them drive each other out of a level-1 cache.
 void pack_panel_transposed(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, float* __restrict out) {
-  for (int64_t i = 0; i < k; i += kLanes) {
-    const int64_t depth = min(kLanes, k - i);
-    static_for<kTileVectors>([&](auto j) NNFAST_LAMBDA {
+  for (int64_t j = 0; j < kTileColumns; j += kLanes)
+    for (int64_t i = 0; i < k; i += kLanes) {
+      const int64_t depth = min(kLanes, k - i);
       V rows[kLanes];
       static_for<kLanes>([&](auto r) NNFAST_LAMBDA {
-        const int64_t column = j * kLanes + r;
-        const float* from = b + column * ldb + i;
-        rows[r] = column >= n ? V{} : depth == kLanes ? load(from) : load_first(from, depth);
+        const float* from = b + (j + r) * ldb + i;
+        rows[r] = j + r >= n ? V{} : depth == kLanes ? load(from) : load_first(from, depth);
       });
       transpose(rows);
-      float* to = out + i * kTileColumns + j * kLanes;
+      float* to = out + i * kTileColumns + j;
       if (depth == kLanes)
         static_for<kLanes>([&](auto r) NNFAST_LAMBDA { store(to + r * kTileColumns, rows[r]); });
       else
         static_for<kLanes>([&](auto r) NNFAST_LAMBDA {
           if (r < depth) store(to + r * kTileColumns, rows[r]);
         });
-    });
-  }
+    }
+}
+
+void pack(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out) {
+  if (!transposed) return pack_columns(k, n, b, ldb, out);
+  for (int64_t j = 0; j < n; j += kTileColumns, out += k * kTileColumns)
+    pack_panel_transposed(k, min(kTileColumns, n - j), b + j * ldb, ldb, out);
 }
 
 void block(const Block& block) {
+  alignas(64) float sum[kTileRows * kTileColumns];
   for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
     const int64_t columns = min(kTileColumns, block.n - j);
     const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
@@ -179,7 +205,8 @@ void block(const Block& block) {
            block.c + j,
            block.bias ? block.bias + j : nullptr,
            block.slope ? block.slope + j : nullptr,
-           columns};
+           columns,
+           sum};
     if (block.b_transposed) {
       pack_panel_transposed(block.k, columns, b, block.b_k, block.panel);
       t.b = block.panel;
@@ -190,26 +217,18 @@ void block(const Block& block) {
     for (int64_t i = 0; i < block.m; i += block.height) {
       const int64_t rows = min(block.height, block.m - i);
       kTiles.of[rows - 1][vectors - 1][partial](t);
-      t.next = nullptr;
       if (t.copy) {
         t.copy = nullptr;
         t.b = block.panel;
         t.b_k = kTileColumns;
-        if (j + kTileColumns < block.n) t.next = b + block.b_panel;
       }
+      // The next panel is asked for while the second tile is made.
+      t.next = i == 0 && j + kTileColumns < block.n && !block.b_transposed ? b + block.b_panel : nullptr;
       t.a += block.a_panel;
       t.c += block.height * block.ldc;
       if (t.slope) t.slope += block.height * block.ldc;
     }
   }
-}
-
-void pack(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out) {
-  for (int64_t j = 0; j < n; j += kTileColumns, out += k * kTileColumns)
-    if (transposed)
-      pack_panel_transposed(k, min(kTileColumns, n - j), b + j * ldb, ldb, out);
-    else
-      pack_panel(k, min(kTileColumns, n - j), b + j, ldb, out);
 }
 
 void copy(int64_t n, const float* from, float* to) {
@@ -222,9 +241,10 @@ void copy(int64_t n, const float* from, float* to) {
   }
 }
 
-void pack_rows(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out) {
+void pack_rows(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out,
+               int64_t ldo) {
   if (!transposed) {
-    for (int64_t i = 0; i < m; ++i) copy(k, a + i * lda, out + i * k);
+    for (int64_t i = 0; i < m; ++i) copy(k, a + i * lda, out + i * ldo);
     return;
   }
   // A stretch of `height` elements for each panel and k. Whole vectors are stored: what they write too much belongs to
@@ -233,7 +253,7 @@ void pack_rows(int64_t m, int64_t k, int height, const float* a, int64_t lda, bo
   for (int64_t p = 0; p < k; ++p)
     for (int64_t i = 0; i < m; i += height) {
       const float* from = a + p * lda + i;
-      float* to = out + i * k + p * height;
+      float* to = out + i * ldo + p * height;
       if (p + kVectors * kLanes < k && i + kVectors * kLanes <= m)
         static_for<kVectors>([&](auto v) NNFAST_LAMBDA { store(to + v * kLanes, load(from + v * kLanes)); });
       else

@@ -159,14 +159,15 @@ struct Kernels {
   // Matrix products. Every element of c is a sum of chains: the products of up to `chain` consecutive k, added one by
   // one to zero in the order of k, then added to c; so its bits depend on k alone, not on m, n, place or packing.
   struct Gemm {
-    // A block of c (m×n) = a (m×k) · b (k×n), k <= chain. Rows of c come in panels of `height` <= rows (the last may be
-    // lower), columns in panels of `columns`. Element (i, k) of row panel p is at a[p * a_panel + i * a_row + k * a_k],
-    // element (k, j) of column panel q at b[q * b_panel + k * b_k + j]: so a may lie in memory as it is, in either
-    // order, or packed; b in place or packed, columns next to each other.
+    // A block of c (m×n) = a (m×k) · b (k×n), in chains of `chain`. Rows of c come in panels of `height` <= rows (the
+    // last may be lower), columns in panels of `columns`. Element (i, k) of row panel p is at
+    // a[p * a_panel + i * a_row + k * a_k], element (k, j) of column panel q at b[q * b_panel + k * b_k + j]: so a may
+    // lie in memory as it is, in either order, or packed; b in place or packed, columns next to each other.
     // panel, k × columns elements: each column panel of b is copied there on its first use, and then read from there.
     // Or null, except where b_transposed, which says that element (k, j) is at b[q * b_panel + j * b_k + k].
     struct Block {
       int64_t m, n, k;
+      int64_t chain;
       int height;
       const float* a;
       int64_t a_row, a_k, a_panel;
@@ -186,8 +187,10 @@ struct Kernels {
     void (*block)(const Block& block);
     // b (k×n), or its transpose (n×k) → out[n/columns, rounded up][k][columns], zeros beyond n.
     void (*pack)(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out);
-    // a (m×k) → out[m/height, rounded up][height][k]; its transpose (k×m) → out[m/height, rounded up][k][height].
-    void (*pack_rows)(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out);
+    // a (m×k) → out[m/height, rounded up][height][ldo]; its transpose (k×m) → out[m/height, rounded up][k][height], a
+    // panel height * ldo apart. ldo >= k.
+    void (*pack_rows)(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out,
+                      int64_t ldo);
     // out[j] = x[0, j] + … + x[m-1, j]
     void (*column_sums)(int64_t m, int64_t n, const float* x, int64_t ldx, float* out);
   };

@@ -42,6 +42,7 @@ Kernels::Gemm::Block gemm_block(int64_t m, int64_t n, int64_t k) {
   block.m = m;
   block.n = n;
   block.k = k;
+  block.chain = kernels().gemm->chain;
   block.height = static_cast<int>(even_part(m, kernels().gemm->rows));
   return block;
 }

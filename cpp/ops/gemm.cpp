@@ -17,14 +17,17 @@ int64_t even_part(int64_t whole, int64_t largest, int64_t unit) {
   return std::max(unit, round_up(ceil_div(whole, parts), unit));
 }
 
-// Nanoseconds on one thread of a 3.7 GHz Zen 4 core: for a product and sum; to copy an element of a, as it lies or
-// transposed, and of b; to write one of c.
-constexpr double kProduct = 1 / 57.0;
-constexpr double kCopyA = 0.10, kCopyTransposedA = 0.15, kCopyB = 0.03, kCopyTransposedB = 0.22;
-constexpr double kWrite = 0.1;
+// Nanoseconds on one thread of a 4.1 GHz Zen 5 core: for a product and sum; for an element of a or b, to copy it and
+// to read it again; for one of c, to write and read it once more.
+constexpr double kProduct = 1 / 120.0;
+constexpr double kCopy = 0.07, kCopyTransposed = 0.1, kCopyOnTheWay = 0.03, kRead = 0.017, kPass = 0.25;
 constexpr double kCall = 50;
 
-constexpr int64_t kBlockOfA = 112 << 10;  // elements: less than half of a 1 MB level-2 cache
+constexpr int64_t kBlockOfA = 136 << 10;  // elements: about half of a 1 MB level-2 cache
+constexpr int64_t kCached = 480 << 10;    // elements: of b, which is then read where it lies
+constexpr int64_t kOwnChains = 2;         // of a panel of b that a task copies for itself: 96 KB
+constexpr int64_t kTries = 64;            // numbers of row blocks, from the fewest onwards
+constexpr int64_t kPackedPanels = 4;      // of b, packed by one task: along a row memory is read at its full speed
 
 }  // namespace
 
@@ -40,109 +43,152 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
                            (spec.derivative == Activation::linear || slope_in_registers_);
 
   const int64_t rows = kernels_->gemm->rows, columns = kernels_->gemm->columns;
-  depth_ = even_part(k, kernels_->gemm->chain, 8);
-  blocks_ = std::max<int64_t>(1, ceil_div(k, depth_));
-  const int64_t row_panels = ceil_div(m, rows), column_panels = ceil_div(n, columns);
+  chain_ = even_part(k, kernels_->gemm->chain, 8);
   if (m == 0 || n == 0) {
     phases_ = {{0, 0}};
     return;
   }
-  // Rows of a that are a multiple of 2 KB apart fall on the same lines of a level-1 cache and drive each other out.
-  const bool rows_collide = row_panels * rows > 8 && k > 32 && spec_.lda % 512 == 0;
+  const int64_t row_panels = ceil_div(m, rows), column_panels = ceil_div(n, columns);
+  // Rows of a that are a multiple of 4 KB apart fall on the same lines of a level-1 cache and drive each other out.
+  const bool rows_collide = row_panels * rows > 8 && k > 32 && spec_.lda % 1024 == 0;
   copy_a_ = column_panels > 1 && (spec.transpose_a ? m * k > 8192 : rows_collide);
-  copy_b_ = spec.transpose_b || (row_panels > 3 && spec_.ldb * k > 4096);
+  copy_b_ = spec.transpose_b || (row_panels > 3 && spec_.ldb * k > kCached);
 
-  const double cost = kCall + kProduct * m * n * k + kWrite * m * n * blocks_;
-  split(row_panels, column_panels, cost);
-  phases_.push_back({row_blocks_ * ceil_div(n, block_columns_) * splits_, cost});
+  const double cost = kCall + kProduct * m * n * k + kPass * m * n;
+  const int64_t wanted = cost < 1e4 ? 1 : cost < 5e4 ? 4 : cost < 5e6 ? 8 : 16;
+  const int64_t chains = std::max<int64_t>(1, ceil_div(k, chain_));
+  if (spec_.split_k && chains > 1 && wanted > 1 && row_panels * column_panels < 2 * wanted)
+    splits_ = std::min(chains, wanted);
+  choose_blocks(std::max<int64_t>(1, wanted / splits_));
+  slabs_ = std::max<int64_t>(1, ceil_div(k, depth_));
+  share_b_ = shares_b(row_blocks_);
+
+  const int64_t tasks = row_blocks_ * ceil_div(n, block_columns_);
+  if (share_b_) {
+    scratch_ = round_up(n, columns) * depth_;
+    for (int64_t slab = 0; slab < slabs_; ++slab) {
+      phases_.push_back(
+          {ceil_div(column_panels, kPackedPanels), (spec.transpose_b ? kCopyTransposed : kCopy) * n * depth_});
+      phases_.push_back({tasks, cost / slabs_});
+    }
+  } else {
+    phases_.push_back({tasks * splits_, cost});
+  }
   if (splits_ > 1) {
     scratch_ = splits_ * m * n;
-    phases_.push_back({m, kWrite * m * n * splits_});
+    phases_.push_back({m, kPass * m * n * splits_});
   }
-  if (copy_a_) panel_ = round_up(round_up(block_rows_, height_) * depth_, kLine);
-  worker_scratch_ = panel_ + (copy_b_ ? columns * depth_ : 0);
+  ld_a_ = (depth_ / kLine | 1) * kLine;  // an odd number of lines: the rows of a panel fall on different ones
+  if (ld_a_ < depth_) ld_a_ += 2 * kLine;
+  if (copy_a_) panel_ = round_up(round_up(block_rows_, height_) * ld_a_, kLine);
+  worker_scratch_ = panel_ + (copy_b_ && !share_b_ ? columns * depth_ : 0);
 }
 
-// Into tasks: enough of them for the work, of equal size, so that little is copied.
-void Gemm::split(int64_t row_panels, int64_t column_panels, double cost) {
-  const int64_t m = spec_.m, n = spec_.n, columns = kernels_->gemm->columns;
-  const int64_t wanted = cost < 2e4 ? 1 : cost < 1e5 ? 4 : cost < 1e7 ? 8 : 16;
-  if (spec_.split_k && blocks_ > 1 && wanted > 1 && row_panels * column_panels < 2 * wanted)
-    splits_ = std::min(blocks_, wanted);
+// Whether one copy of b serves all tasks: where more than one needs it.
+bool Gemm::shares_b(int64_t row_blocks) const {
+  return copy_b_ && row_blocks > 1 && splits_ == 1 && !spec_.one_of_many;
+}
 
-  const double copy_a = !copy_a_ ? 0 : spec_.transpose_a ? kCopyTransposedA : kCopyA;
-  const double copy_b = !copy_b_ ? 0 : spec_.transpose_b ? kCopyTransposedB : kCopyB;
-  const int64_t fewest = std::min(row_panels, ceil_div(m * depth_, kBlockOfA));
+// Blocks of c of equal size, enough of them for the work, that cost the least memory traffic: the blocks of a are
+// copied once for each block of columns, b is read once for each block of rows, c once more for each slab of k.
+void Gemm::choose_blocks(int64_t wanted) {
+  const int64_t m = spec_.m, n = spec_.n, k = spec_.k, columns = kernels_->gemm->columns, rows = kernels_->gemm->rows;
+  const int64_t row_panels = ceil_div(m, rows), column_panels = ceil_div(n, columns);
+  const double copy_b = spec_.transpose_b ? kCopyTransposed : kCopy;
+  const int64_t fewest = std::min(row_panels, ceil_div(m * chain_, kBlockOfA));
   double best = 0;
-  for (int64_t row_blocks = 1; row_blocks <= row_panels; ++row_blocks) {
-    if (row_blocks < fewest) continue;
-    const int64_t column_blocks = std::min(column_panels, std::max<int64_t>(1, wanted / splits_ / row_blocks));
+  for (int64_t row_blocks = fewest; row_blocks <= std::min(row_panels, fewest + kTries); ++row_blocks) {
+    const int64_t column_blocks = std::min(column_panels, ceil_div(wanted, row_blocks));
     const int64_t panels = ceil_div(row_panels, row_blocks);
-    const int64_t height = ceil_div(m, panels * row_blocks);
-    const int64_t block_rows = panels * height, block_columns = ceil_div(column_panels, column_blocks) * columns;
+    const int64_t height = ceil_div(m, panels * row_blocks), block_rows = panels * height;
+    const int64_t block_columns = ceil_div(column_panels, column_blocks) * columns;
     const int64_t tasks = ceil_div(m, block_rows) * ceil_div(n, block_columns);
-    const double task = kProduct * block_rows * block_columns + copy_a * block_rows + copy_b * block_columns;
-    // Two tasks more than threads lose little where sizes differ; too few tasks leave threads without work.
-    const double time = task * std::max(tasks, wanted / splits_);
+    const bool share = shares_b(row_blocks), own = copy_b_ && !share;
+    const int64_t most = splits_ > 1 ? 1 : own ? kOwnChains : std::max<int64_t>(1, ceil_div(k, chain_));
+    const int64_t depth = std::clamp<int64_t>(kBlockOfA / (block_rows * chain_), 1, most) * chain_;
+    // Equal shares of the tasks for two threads and for eight; fewer tasks than wanted leave threads without work.
+    const int64_t shares = std::max((round_up(tasks, 2) + round_up(tasks, std::min<int64_t>(wanted, 8))) / 2, wanted);
+    const double copies_of_b = share ? copy_b : own ? row_blocks * (spec_.transpose_b ? copy_b : kCopyOnTheWay) : 0;
+    const double time = kProduct * block_rows * block_columns * k * shares +
+                        (copy_a_ ? kCopy : kRead) * column_blocks * m * k + (copies_of_b + kRead * row_blocks) * n * k +
+                        kPass * m * n * ceil_div(k, depth);
     if (best == 0 || time < best) {
       best = time;
       height_ = static_cast<int>(height);
       block_rows_ = block_rows;
       block_columns_ = block_columns;
       row_blocks_ = ceil_div(m, block_rows);
+      depth_ = depth;
     }
-    if (row_blocks >= std::max(fewest, wanted)) break;
   }
 }
 
 void Gemm::run(int phase, int64_t task, const Worker& worker, float* scratch, const GemmArgs& args) const {
-  if (phase == 1) return combine(task, scratch, args);
+  if (share_b_ && phase % 2 == 0) return pack(phase / 2, task, scratch, args);
+  if (splits_ > 1 && phase == 1) return combine(task, scratch, args);
   const int64_t split = task % splits_, tile = task / splits_;
   const int64_t row = tile % row_blocks_ * block_rows_, column = tile / row_blocks_ * block_columns_;
   const Range rows{row, std::min(spec_.m, row + block_rows_)};
   const Range columns{column, std::min(spec_.n, column + block_columns_)};
-  if (splits_ == 1) return multiply(rows, columns, {0, blocks_}, true, args.c, spec_.ldc, worker.scratch, args);
-  const Range blocks{blocks_ * split / splits_, blocks_ * (split + 1) / splits_};
-  multiply(rows, columns, blocks, false, scratch + split * spec_.m * spec_.n, spec_.n, worker.scratch, args);
+  if (share_b_)
+    return multiply(rows, columns, {phase / 2, phase / 2 + 1}, true, args.c, spec_.ldc, worker.scratch, scratch, args);
+  if (splits_ == 1) return multiply(rows, columns, {0, slabs_}, true, args.c, spec_.ldc, worker.scratch, nullptr, args);
+  const Range slabs{slabs_ * split / splits_, slabs_ * (split + 1) / splits_};
+  multiply(rows, columns, slabs, false, scratch + split * spec_.m * spec_.n, spec_.n, worker.scratch, nullptr, args);
 }
 
-void Gemm::multiply(Range rows, Range columns, Range blocks, bool last, float* c, int64_t ldc, float* scratch,
-                    const GemmArgs& args) const {
+// Some panels of a slab of b.
+void Gemm::pack(int64_t slab, int64_t task, float* to, const GemmArgs& args) const {
+  const int64_t k = slab * depth_, depth = std::min(depth_, spec_.k - k);
+  const int64_t width = kPackedPanels * kernels_->gemm->columns, column = task * width;
+  kernels_->gemm->pack(depth, std::min(width, spec_.n - column),
+                       args.b + (spec_.transpose_b ? column * spec_.ldb + k : k * spec_.ldb + column), spec_.ldb,
+                       spec_.transpose_b, to + column * depth);
+}
+
+void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c, int64_t ldc, float* scratch,
+                    const float* packed, const GemmArgs& args) const {
   const Kernels::Gemm& gemm = *kernels_->gemm;
   Kernels::Gemm::Block block;
   block.m = rows.size();
   block.n = columns.size();
+  block.chain = chain_;
   block.height = height_;
-  block.b_k = spec_.ldb;
-  block.b_panel = spec_.transpose_b ? gemm.columns * spec_.ldb : gemm.columns;
-  block.b_transposed = spec_.transpose_b;
-  block.panel = copy_b_ ? scratch + panel_ : nullptr;
   block.c = c + rows.begin * ldc + columns.begin;
   block.ldc = ldc;
-  for (int64_t index = blocks.begin; index < blocks.end; ++index) {
-    const int64_t begin = index * depth_;
+  for (int64_t slab = slabs.begin; slab < slabs.end; ++slab) {
+    const int64_t begin = slab * depth_;
     block.k = std::min(spec_.k - begin, depth_);
     block.a = args.a + (spec_.transpose_a ? begin * spec_.lda + rows.begin : rows.begin * spec_.lda + begin);
-    block.b = args.b + (spec_.transpose_b ? columns.begin * spec_.ldb + begin : begin * spec_.ldb + columns.begin);
+    block.a_row = spec_.transpose_a ? 1 : spec_.lda;
+    block.a_k = spec_.transpose_a ? spec_.lda : 1;
+    block.a_panel = height_ * block.a_row;
     if (copy_a_) {
-      gemm.pack_rows(block.m, block.k, height_, block.a, spec_.lda, spec_.transpose_a, scratch);
+      gemm.pack_rows(block.m, block.k, height_, block.a, spec_.lda, spec_.transpose_a, scratch, ld_a_);
       block.a = scratch;
-      block.a_row = spec_.transpose_a ? 1 : block.k;
+      block.a_row = spec_.transpose_a ? 1 : ld_a_;
       block.a_k = spec_.transpose_a ? height_ : 1;
-      block.a_panel = height_ * block.k;
-    } else {
-      block.a_row = spec_.transpose_a ? 1 : spec_.lda;
-      block.a_k = spec_.transpose_a ? spec_.lda : 1;
-      block.a_panel = height_ * block.a_row;
+      block.a_panel = height_ * ld_a_;
     }
-    const bool epilogue = last && index + 1 == blocks.end;
-    block.accumulate = index > blocks.begin || (last && args.accumulate);
+    if (share_b_) {
+      block.b = packed + columns.begin * block.k;
+      block.b_k = gemm.columns;
+      block.b_panel = gemm.columns * block.k;
+    } else {
+      block.b = args.b + (spec_.transpose_b ? columns.begin * spec_.ldb + begin : begin * spec_.ldb + columns.begin);
+      block.b_k = spec_.ldb;
+      block.b_panel = spec_.transpose_b ? gemm.columns * spec_.ldb : gemm.columns;
+      block.b_transposed = spec_.transpose_b;
+      block.panel = copy_b_ ? scratch + panel_ : nullptr;
+    }
+    const bool epilogue = last && slab + 1 == slabs_;
+    block.accumulate = slab > slabs.begin || (last && args.accumulate) || (share_b_ && slab > 0);
     block.bias = epilogue && spec_.bias ? args.bias + columns.begin : nullptr;
     block.relu = epilogue && relu_in_registers_;
     block.slope = epilogue && slope_in_registers_ ? args.derivative_y + rows.begin * ldc + columns.begin : nullptr;
     gemm.block(block);
+    if (epilogue && !epilogue_in_registers_) finish(rows, columns, args);
   }
-  if (last && !epilogue_in_registers_) finish(rows, columns, args);
 }
 
 // One row of c from the partial sums, in their order.

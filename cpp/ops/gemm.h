@@ -27,6 +27,8 @@ struct GemmSpec {
   // Allows partial sums over parts of k, for products of few elements and long sums. An element's bits then depend on
   // the whole shape; otherwise they depend on k alone.
   bool split_k = false;
+  // One of many products that run side by side: they keep nothing in memory that they share.
+  bool one_of_many = false;
 };
 
 struct GemmArgs {
@@ -56,21 +58,26 @@ class Gemm {
     int64_t begin, end;
     int64_t size() const { return end - begin; }
   };
-  void split(int64_t row_panels, int64_t column_panels, double cost);
-  void multiply(Range rows, Range columns, Range blocks, bool last, float* c, int64_t ldc, float* scratch,
-                const GemmArgs& args) const;
+  void choose_blocks(int64_t wanted);
+  bool shares_b(int64_t row_blocks) const;
+  void pack(int64_t slab, int64_t task, float* to, const GemmArgs& args) const;
+  void multiply(Range rows, Range columns, Range slabs, bool last, float* c, int64_t ldc, float* scratch,
+                const float* packed, const GemmArgs& args) const;
   void combine(int64_t row, const float* partials, const GemmArgs& args) const;
   void finish(Range rows, Range columns, const GemmArgs& args) const;
 
   GemmSpec spec_;
   const Kernels* kernels_ = nullptr;
   bool relu_in_registers_ = false, slope_in_registers_ = false, epilogue_in_registers_ = true;
-  int64_t depth_ = 0, blocks_ = 1;              // of k: one chain and their number
+  int64_t chain_ = 0, depth_ = 0;               // of k: one chain, and a slab of chains that a task does at a time
+  int64_t slabs_ = 1;                           // of k
   int height_ = 1;                              // of a row panel
   int64_t block_rows_ = 0, block_columns_ = 0;  // of c, computed by one task
   int64_t row_blocks_ = 1, splits_ = 1;         // tasks along m and along k
-  bool copy_a_ = false, copy_b_ = false;        // into the worker's scratch memory: a block of a, a panel of b
-  int64_t panel_ = 0;                           // where the panel begins there
+  bool copy_a_ = false, copy_b_ = false;        // slabs of them, to where they lie better
+  bool share_b_ = false;                        // its copy is made in a phase of its own, for all tasks of the next
+  int64_t ld_a_ = 0;                            // of the copied rows of a
+  int64_t panel_ = 0;                           // where a task's own copy of b begins in the worker's scratch memory
   std::vector<Phase> phases_;
   int64_t scratch_ = 0, worker_scratch_ = 0;
 };

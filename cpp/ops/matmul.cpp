@@ -21,7 +21,7 @@ class Products {
 
   Products() = default;
   Products(const GemmSpec& spec, std::vector<std::vector<Term>> results)
-      : gemm_(spec),
+      : gemm_(one_of(spec, results.size())),
         results_(std::move(results)),
         c_size_(spec.m * spec.n),
         a_size_(spec.m * spec.k),
@@ -58,6 +58,10 @@ class Products {
   }
 
  private:
+  static Gemm one_of(GemmSpec spec, size_t count) {
+    spec.one_of_many = count > 1;
+    return Gemm(spec);
+  }
   int64_t count() const { return static_cast<int64_t>(results_.size()); }
 
   Gemm gemm_;
