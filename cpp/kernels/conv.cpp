@@ -2,6 +2,7 @@
 // one (backward-data); and column sums. Only ever a tile of patches exists, never the matrix of all of them.
 #include "kernels/kernels.h"
 #include "kernels/simd.h"
+#include "kernels/tiles.h"
 
 namespace nnfast::NNFAST_ISA {
 namespace {
@@ -174,6 +175,70 @@ void sum_patches(const Kernels::Conv::PatchSum& s) {
   }
 }
 
+// MT pixels, NV vectors of output channels, `lanes` of the last.
+template <int MT, int NV>
+void rows_tile(const Kernels::Conv::Rows& s, int64_t pixel, int64_t column, int64_t lanes) {
+  V acc[MT * NV];
+  static_for<NV>([&](auto j) NNFAST_LAMBDA {
+    const V bias = !s.bias       ? V{}
+                   : j == NV - 1 ? load_first(s.bias + column + j * kLanes, lanes)
+                                 : load(s.bias + column + j * kLanes);
+    static_for<MT>([&](auto i) NNFAST_LAMBDA { acc[i * NV + j] = bias; });
+  });
+  // Pixels in groups of three off one pointer, the reach of an address with a scaled index.
+  constexpr int kGroups = (MT + 2) / 3;
+  const int64_t step = s.step;
+  for (int64_t r = 0; r < s.num_rows; ++r) {
+    const float* x[kGroups];
+    static_for<kGroups>([&](auto g) NNFAST_LAMBDA { x[g] = s.x[r] + (pixel + 3 * g) * step; });
+    const float* w = s.w[r] + column / kTileColumns * s.w_panel;
+    for (int64_t k = s.depth; k > 0; --k, w += kTileColumns) {
+      V wv[NV];
+      static_for<NV>([&](auto j) NNFAST_LAMBDA { wv[j] = load(w + j * kLanes); });
+      static_for<MT>([&](auto i) NNFAST_LAMBDA {
+        const V xv = broadcast(x[i / 3][(i % 3) * step]);
+        static_for<NV>([&](auto j) NNFAST_LAMBDA { acc[i * NV + j] += xv * wv[j]; });
+      });
+      static_for<kGroups>([&](auto g) NNFAST_LAMBDA { ++x[g]; });
+    }
+  }
+  if (s.relu)  // written so that a NaN stays one
+    static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = select(acc[i] < V{}, V{}, acc[i]); });
+  float* y = s.y + pixel * s.ldy + column;
+  static_for<MT>([&](auto i) NNFAST_LAMBDA {
+    static_for<NV>([&](auto j) NNFAST_LAMBDA {
+      if (j == NV - 1 && lanes < kLanes)
+        store_first(y + i * s.ldy + j * kLanes, acc[i * NV + j], lanes);
+      else
+        store(y + i * s.ldy + j * kLanes, acc[i * NV + j]);
+    });
+  });
+}
+
+using RowsTile = void (*)(const Kernels::Conv::Rows&, int64_t, int64_t, int64_t);
+struct RowsTiles {
+  RowsTile of[kTileRows][kTileVectors];  // [pixels - 1][vectors - 1]
+};
+template <int... R, int... C>
+constexpr RowsTiles make_rows_tiles(Indices<R...>, Indices<C...>) {
+  RowsTiles tiles{};
+  auto row = [&](auto r) { ((tiles.of[r][C] = rows_tile<r + 1, C + 1>), ...); };
+  (row(Index<R>{}), ...);
+  return tiles;
+}
+constexpr RowsTiles kRowsTiles = make_rows_tiles(MakeIndices<kTileRows>::type{}, MakeIndices<kTileVectors>::type{});
+
+void rows(const Kernels::Conv::Rows& s) {
+  const int64_t tiles = (s.count + kTileRows - 1) / kTileRows;
+  for (int64_t column = 0; column < s.n; column += kTileColumns) {
+    const int64_t columns = at_most(kTileColumns, s.n - column), vectors = (columns + kLanes - 1) / kLanes;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t pixel = s.count * tile / tiles, pixels = s.count * (tile + 1) / tiles - pixel;
+      kRowsTiles.of[pixels - 1][vectors - 1](s, pixel, column, columns - (vectors - 1) * kLanes);
+    }
+  }
+}
+
 void column_sums(int64_t m, int64_t n, const float* a, int64_t lda, float* out) {
   for (int64_t j = 0; j < n; j += kLanes) {
     const int64_t lanes = at_most(kLanes, n - j);
@@ -189,6 +254,6 @@ void column_sums(int64_t m, int64_t n, const float* a, int64_t lda, float* out) 
 }  // namespace
 
 extern const Kernels::Conv conv_kernels;
-const Kernels::Conv conv_kernels = {gather, sum_patches, column_sums};
+const Kernels::Conv conv_kernels = {gather, sum_patches, rows, column_sums};
 
 }  // namespace nnfast::NNFAST_ISA

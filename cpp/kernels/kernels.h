@@ -225,6 +225,19 @@ struct Kernels {
     void (*gather)(const Patches& patches, int64_t first, int64_t count, float* out, int64_t ld);
     // Reads up to lanes - 1 floats beyond each patch.
     void (*sum_patches)(const PatchSum& sum);
+    // A row of output pixels from rows of the image: y[p, :] = bias + Σ over rows r and k < depth of x[r][p * step + k]
+    // · w[r][k, :]. w[r] is packed as by Gemm::pack: column panel q of it is w_panel * q further.
+    struct Rows {
+      const float* const* x;
+      const float* const* w;
+      int64_t num_rows, depth, step, count;
+      int64_t w_panel, n;
+      const float* bias;  // or null
+      bool relu;
+      float* y;  // (count, n), ldy
+      int64_t ldy;
+    };
+    void (*rows)(const Rows& rows);
     // a (m×n) → out (n,): the sum of each column, in an order fixed by m.
     void (*column_sums)(int64_t m, int64_t n, const float* a, int64_t lda, float* out);
   };

@@ -132,7 +132,7 @@ class Conv final : public Op {
   }
 
  private:
-  enum class Algorithm { patches, product, winograd, depthwise };
+  enum class Algorithm { patches, product, rows, winograd, depthwise };
 
   // By the shape of an image alone, never by a timing: results must not depend on the machine's mood.
   void choose(const std::string& name) {
@@ -140,7 +140,9 @@ class Conv final : public Op {
       algorithm_ = shape_.groups > 1 && depthwise_applies(shape_) ? Algorithm::depthwise
                    : product_applies(shape_)                      ? Algorithm::product
                    : winograd_allowed() && winograd_pays(shape_)  ? Algorithm::winograd
+                   : rows_pay(shape_)                             ? Algorithm::rows
                                                                   : Algorithm::patches;
+      rows_for_weights_ = rows_pay_for_weights(shape_);
     } else if (name == "winograd") {
       check(winograd_applies(shape_),
             "algorithm=\"winograd\" needs a window of 3 by 3 pixels, stride 1, no dilation and one group");
@@ -149,14 +151,19 @@ class Conv final : public Op {
       check(product_applies(shape_),
             "algorithm=\"product\" needs a window of one pixel and stride 1, or a window as large as the image");
       algorithm_ = Algorithm::product;
+    } else if (name == "rows") {
+      check(rows_apply(shape_),
+            "algorithm=\"rows\" needs two spatial axes at most, one group and no dilation of the last");
+      algorithm_ = Algorithm::rows;
     } else if (name == "depthwise") {
       check(depthwise_applies(shape_) && kind_ != ConvKind::transposed,
             "algorithm=\"depthwise\" needs as many groups as input channels");
       algorithm_ = Algorithm::depthwise;
     } else {
-      check(name == "patches",
-            "algorithm must be \"auto\", \"patches\", \"product\", \"winograd\" or \"depthwise\", received \"", name,
-            "\"");
+      check(
+          name == "patches",
+          "algorithm must be \"auto\", \"patches\", \"product\", \"rows\", \"winograd\" or \"depthwise\", received \"",
+          name, "\"");
       algorithm_ = Algorithm::patches;
     }
   }
@@ -166,6 +173,8 @@ class Conv final : public Op {
         return make_winograd_forward(shape_, epilogue);
       case Algorithm::product:
         return make_product_forward(shape_, epilogue);
+      case Algorithm::rows:
+        return make_rows_forward(shape_, epilogue);
       case Algorithm::depthwise:
         return make_depthwise_forward(shape_, epilogue);
       default:
@@ -190,6 +199,8 @@ class Conv final : public Op {
         return make_winograd_backward_weights(shape_);
       case Algorithm::product:
         return make_product_backward_weights(shape_);
+      case Algorithm::rows:
+        return rows_for_weights_ ? make_rows_backward_weights(shape_) : make_patch_backward_weights(shape_);
       case Algorithm::depthwise:
         return make_depthwise_backward_weights(shape_);
       default:
@@ -233,6 +244,7 @@ class Conv final : public Op {
   const ConvKind kind_;
   const Attributes attributes_;
   Algorithm algorithm_ = Algorithm::patches;
+  bool rows_for_weights_ = true;
   ConvEpilogue epilogue_;
   ConvShape shape_;
   Shape y_;

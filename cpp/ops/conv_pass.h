@@ -76,6 +76,15 @@ std::unique_ptr<ConvPass> make_patch_forward(const ConvShape& shape, const ConvE
 std::unique_ptr<ConvPass> make_patch_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue);
 std::unique_ptr<ConvPass> make_patch_backward_weights(const ConvShape& shape);
 
+// Few input channels: straight from rows of the image, without gathering patches. Windows of two axes at most, their
+// pixels side by side, and one group.
+bool rows_apply(const ConvShape& shape);
+// Whether they are faster than patches; and whether, where they are chosen, they are for backward-weights too.
+bool rows_pay(const ConvShape& shape);
+bool rows_pay_for_weights(const ConvShape& shape);
+std::unique_ptr<ConvPass> make_rows_forward(const ConvShape& shape, const ConvEpilogue& epilogue);
+std::unique_ptr<ConvPass> make_rows_backward_weights(const ConvShape& shape);
+
 // Winograd's F(4×4, 3×3): 36 products instead of 144, for a window of 3×3, stride 1, no dilation, one group.
 bool winograd_applies(const ConvShape& shape);
 // Whether it is faster than patches, by a count of the work on one image.

@@ -65,7 +65,11 @@ def check_exact(case, rng, **attributes):
 def test_random_geometries_are_exact_on_integers(isa):
     rng = np.random.default_rng(7)
     for _ in range(120):
-        check_exact(random_case(rng), rng, algorithm="patches")
+        case = random_case(rng)
+        check_exact(case, rng, algorithm="patches")
+        check_exact(case, rng)
+        if len(case["x_shape"]) < 5 and case["groups"] == 1 and case["dilation_rate"][-1] == 1:
+            check_exact(case, rng, algorithm="rows")
 
 
 # Shapes that take each way of splitting the work: many pixels, many channels, one image, more channels than a chain,
@@ -111,6 +115,31 @@ PRODUCTS = [
 def test_products_are_exact_on_integers(isa, case):
     check_exact(case, np.random.default_rng(8), algorithm="product")
     check_exact(case, np.random.default_rng(8), algorithm="patches")
+
+
+# Few channels, by rows: tiles of pixels and their remainders, bands of rows, one and two axes, rows of zeros alone.
+ROWS = [
+    {"x_shape": (3, 28, 28, 1), "w_shape": (5, 5, 1, 6), "padding": "same"},
+    {"x_shape": (2, 14, 14, 6), "w_shape": (5, 5, 6, 16)},
+    {"x_shape": (2, 33, 31, 3), "w_shape": (7, 7, 3, 64), "strides": 2, "padding": [(3, 3), (3, 3)]},
+    {"x_shape": (1, 40, 47, 3), "w_shape": (3, 3, 3, 33), "padding": "same"},
+    {
+        "x_shape": (2, 9, 300, 17),
+        "w_shape": (3, 4, 17, 7),
+        "strides": (2, 3),
+        "dilation_rate": (2, 1),
+        "padding": "same",
+    },
+    {"x_shape": (2, 6, 5, 4), "w_shape": (3, 3, 4, 50), "padding": [(4, 3), (0, 5)]},
+    {"x_shape": (3, 100, 4), "w_shape": (9, 4, 50), "padding": "causal"},
+    {"x_shape": (1, 5000, 1), "w_shape": (30, 1, 17), "strides": 3},
+    {"x_shape": (1, 1, 1, 2), "w_shape": (3, 3, 2, 1), "padding": "same"},
+]
+
+
+@pytest.mark.parametrize("case", ROWS, ids=lambda case: "x".join(map(str, case["x_shape"] + case["w_shape"])))
+def test_rows_are_exact_on_integers(isa, case):
+    check_exact(case, np.random.default_rng(9), algorithm="rows")
 
 
 def test_rounding_errors_are_those_of_a_sum():
@@ -194,10 +223,13 @@ def test_winograd_is_chosen_where_it_has_fewer_operations():
 
 
 def algorithm_of(case):
-    return "winograd" if case in WINOGRAD else "product" if case in PRODUCTS else "patches"
+    lists = {"winograd": WINOGRAD, "product": PRODUCTS, "rows": ROWS}
+    return next((name for name, cases in lists.items() if case in cases), "patches")
 
 
-@pytest.mark.parametrize("case", LARGE + WINOGRAD + PRODUCTS, ids=lambda case: "x".join(map(str, case["x_shape"])))
+@pytest.mark.parametrize(
+    "case", LARGE + WINOGRAD + PRODUCTS + ROWS, ids=lambda case: "x".join(map(str, case["x_shape"]))
+)
 def test_same_bits_for_any_number_of_threads(case):
     conv = Convolution(**case)
     rng = np.random.default_rng(1)
@@ -211,7 +243,7 @@ def test_same_bits_for_any_number_of_threads(case):
 
 def test_an_image_has_the_same_bits_alone_and_in_a_batch():
     rng = np.random.default_rng(1)
-    for case in LARGE + WINOGRAD + PRODUCTS:
+    for case in LARGE + WINOGRAD + PRODUCTS + ROWS:
         conv = Convolution(**case)
         x, w = (rng.standard_normal(s).astype(np.float32) for s in (conv.x_shape, conv.w_shape))
         attributes = attributes_of(conv, case.get("padding", "valid"), algorithm=algorithm_of(case))
@@ -384,6 +416,7 @@ BAD = [
         {"algorithm": "product"},
         "window of one pixel and stride 1, or a window as",
     ),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 3)], {"algorithm": "rows", "dilation_rate": [1, 2]}, "no dilation of the last"),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"algorithm": "depthwise"}, "as many groups as input channels"),
     ("depthwise_conv", [(2, 8, 8, 3), (3, 3, 4, 1)], {}, "depthwise kernel of shape"),
     ("conv_transpose", [(2, 8, 8, 3), (3, 3, 3, 4)], {}, r"\(window, out_channels, 3\)"),
