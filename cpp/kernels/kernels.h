@@ -98,6 +98,10 @@ struct Kernels {
     // The same with the target t given.
     void (*cross_entropy_dense)(int64_t M, int64_t C, const float* x, const float* t, float smoothing, float* loss,
                                 float* gradient);
+    // loss = mean over c of max(x, 0) − x·t + log(1 + e^−|x|), the cross-entropy of sigmoid(x), with the target made
+    // smooth: t·(1 − smoothing) + smoothing/2; gradient = d loss / dx, or null.
+    void (*sigmoid_cross_entropy)(int64_t M, int64_t C, const float* x, const float* t, float smoothing, float* loss,
+                                  float* gradient);
     // dx[m, c] = gradient[m, c]·dy[m]
     void (*scale_rows)(int64_t M, int64_t C, const float* gradient, const float* dy, float* dx);
   };

@@ -1,5 +1,5 @@
-// Softmax and the cross-entropies of classes, each in two forms: along memory, one row at a time; and down the lanes,
-// kLanes rows at a time, for rows too short to fill vectors and for axes that are not the last.
+// Softmax and the cross-entropies, those of classes each in two forms: along memory, one row at a time; and down the
+// lanes, kLanes rows at a time, for rows too short to fill vectors and for axes that are not the last.
 #include "kernels/kernels.h"
 #include "kernels/math.h"
 
@@ -344,6 +344,39 @@ void softmax_cross_entropy_dense(int64_t M, int64_t C, const float* x, const flo
   }
 }
 
+// ---- Sigmoid + cross-entropy ----
+// With s = share of the other side (1 − t where x > 0, else t): loss = |x|·s + log(1 + e^−|x|), and its gradient is
+// ±(s − sigmoid(−|x|)), which loses nothing where the answer is right. A share of 0 counts nothing, even at ±∞.
+
+struct Binary {
+  V loss, gradient;
+};
+NNFAST_INLINE Binary binary_cross_entropy(V x, V t) {
+  const V a = abs(x), e = exp(-a);
+  const V other = x > 0.0f ? 1.0f - t : t;
+  const V away = other - e / (1.0f + e);
+  return {product_or_zero(other, a) + log1p_unit(e), x > 0.0f ? away : -away};
+}
+
+void sigmoid_cross_entropy(int64_t M, int64_t C, const float* x, const float* t, float smoothing, float* loss,
+                           float* gradient) {
+  const float on = 1.0f - smoothing, off = 0.5f * smoothing, share = 1.0f / static_cast<float>(C);
+  const auto at = [&](int64_t i, auto lanes) NNFAST_LAMBDA {
+    const Binary b = binary_cross_entropy(load_some(x + i, lanes), load_some(t + i, lanes) * on + off);
+    if (gradient != nullptr) store_some(gradient + i, b.gradient * share, lanes);
+    return b.loss;
+  };
+  if (C == 1) {
+    for_vectors(M, [&](int64_t m, auto lanes) NNFAST_LAMBDA { store_some(loss + m, at(m, lanes), lanes); });
+    return;
+  }
+  for (int64_t m = 0; m < M; ++m) {
+    V sums{};
+    for_vectors(C, [&](int64_t c, auto lanes) NNFAST_LAMBDA { sums += keep_lanes(at(m * C + c, lanes), V{}, lanes); });
+    loss[m] = sum_across(sums) * share;
+  }
+}
+
 // ---- dx[m, c] = gradient[m, c]·dy[m] ----
 
 void scale_rows(int64_t M, int64_t C, const float* gradient, const float* dy, float* dx) {
@@ -364,7 +397,13 @@ void scale_rows(int64_t M, int64_t C, const float* gradient, const float* dy, fl
 
 extern const Kernels::Softmax softmax_kernels;
 const Kernels::Softmax softmax_kernels = {
-    softmax,    softmax_backward, log_softmax, log_softmax_backward, softmax_cross_entropy, softmax_cross_entropy_dense,
+    softmax,
+    softmax_backward,
+    log_softmax,
+    log_softmax_backward,
+    softmax_cross_entropy,
+    softmax_cross_entropy_dense,
+    sigmoid_cross_entropy,
     scale_rows,
 };
 

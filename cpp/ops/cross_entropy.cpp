@@ -124,9 +124,43 @@ class SoftmaxCrossEntropyDense final : public Op {
   Rows rows_;
 };
 
+// The mean over the last axis.
+class SigmoidCrossEntropy final : public Op {
+ public:
+  explicit SigmoidCrossEntropy(const Attributes& attributes)
+      : smoothing_(static_cast<float>(smoothing_of(attributes))) {}
+
+  std::vector<Spec> infer(const std::vector<Spec>& inputs) override {
+    check(inputs.size() == 2, "sigmoid_cross_entropy takes logits and targets, received ", inputs.size(), " inputs");
+    rows_.infer("sigmoid_cross_entropy", inputs[0]);
+    check(inputs[1].dtype == DType::f32 && inputs[1].shape == inputs[0].shape,
+          "sigmoid_cross_entropy: the targets must be float32 of the logits' shape ", inputs[0].shape, ", received ",
+          inputs[1].shape);
+    return {{without_last(inputs[0].shape), DType::f32}};
+  }
+  Requirements require(const std::vector<bool>& wanted) override {
+    check(!wanted[1], "sigmoid_cross_entropy has no gradient with respect to its targets");
+    keeps_ = wanted[0];
+    return rows_.require(wanted[0]);
+  }
+  void forward(const Args& args, int, int64_t task, Worker&) const override {
+    const int64_t begin = rows_.tasks.begin(task), at = begin * rows_.classes;
+    kernels().softmax->sigmoid_cross_entropy(rows_.tasks.rows(task), rows_.classes, args.inputs[0] + at,
+                                             args.inputs[1] + at, smoothing_, args.outputs[0] + begin,
+                                             keeps_ ? args.kept[0] + at : nullptr);
+  }
+  void backward(const Args& args, int, int64_t task, Worker&) const override { rows_.backward(args, task); }
+
+ private:
+  const float smoothing_;
+  bool keeps_ = false;
+  Rows rows_;
+};
+
 const RegisterOp registered[] = {
     {"softmax_cross_entropy", [](const Attributes& a) { return std::make_unique<SoftmaxCrossEntropy>(a); }},
     {"softmax_cross_entropy_dense", [](const Attributes& a) { return std::make_unique<SoftmaxCrossEntropyDense>(a); }},
+    {"sigmoid_cross_entropy", [](const Attributes& a) { return std::make_unique<SigmoidCrossEntropy>(a); }},
 };
 
 }  // namespace

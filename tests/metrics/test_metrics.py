@@ -44,6 +44,15 @@ def real(rng):
     return rng.normal(3, 1, (N, C)), rng.normal(3, 1, (N, C))
 
 
+def positive(rng):
+    return rng.uniform(0.1, 3, (N, C)), rng.uniform(0.1, 3, (N, C))
+
+
+def class_logits(rng):
+    y, p = classes(rng)
+    return y, np.log(p) + 1
+
+
 # name, settings, data. Every registered metric that Keras has is here.
 CASES = [
     ("Accuracy", {}, numbers),
@@ -79,6 +88,20 @@ CASES = [
     ("MeanSquaredError", {}, real),
     ("RootMeanSquaredError", {}, real),
     ("MeanAbsoluteError", {}, real),
+    ("MeanAbsolutePercentageError", {}, positive),
+    ("MeanSquaredLogarithmicError", {}, positive),
+    ("LogCoshError", {}, real),
+    ("Hinge", {}, logits),
+    ("SquaredHinge", {}, logits),
+    ("CategoricalHinge", {}, one_hot),
+    ("KLDivergence", {}, labels),
+    ("Poisson", {}, positive),
+    ("BinaryCrossentropy", {"label_smoothing": 0.1}, labels),
+    ("BinaryCrossentropy", {"from_logits": True}, logits),
+    ("CategoricalCrossentropy", {"label_smoothing": 0.1}, one_hot),
+    ("CategoricalCrossentropy", {"from_logits": True}, one_hot),
+    ("SparseCategoricalCrossentropy", {}, classes),
+    ("SparseCategoricalCrossentropy", {"from_logits": True}, class_logits),
     ("CosineSimilarity", {}, real),
     ("CosineSimilarity", {"axis": 0}, real),
     *(("R2Score", {"class_aggregation": how, "num_regressors": n}, real)

@@ -146,6 +146,55 @@ def test_extremes(classes):
         np.testing.assert_allclose(loss[2], np.log(classes - 1), rtol=1e-6)  # 0 · ∞ counts nothing
 
 
+def binary_cross_entropy(x, t):
+    return np.mean(t * np.logaddexp(0, -x) + (1 - t) * np.logaddexp(0, x), -1)
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHING)
+@pytest.mark.parametrize("shape", [*SHAPES, (7, 1), (40, 1), (2, 3, 5)], ids=str)
+def test_sigmoid(shape, smoothing):
+    rng = np.random.default_rng(8)
+    x = rng.normal(scale=5, size=shape).astype(np.float32)
+    target = rng.integers(0, 2, shape).astype(np.float32)
+    dy = rng.normal(size=shape[:-1]).astype(np.float32)
+    t = target * (1 - smoothing) + smoothing / 2
+    x64 = x.astype(np.float64)
+    gradient = dy[..., None] * (1 / (1 + np.exp(-x64)) - t) / shape[-1]
+    results = run_on_each_isa(
+        "sigmoid_cross_entropy", [x, target], grads=[dy], wanted=[True, False], label_smoothing=smoothing
+    )
+    for isa, (loss,), (dx, _) in results:
+        np.testing.assert_allclose(loss, binary_cross_entropy(x64, t), rtol=2e-6)
+        np.testing.assert_allclose(dx, gradient, rtol=2e-6, atol=1e-12 if smoothing == 0 else 1e-7)
+        for other, (alone,), _ in run_on_each_isa("sigmoid_cross_entropy", [x, target], label_smoothing=smoothing):
+            if other == isa:  # where no gradient is wanted, none is kept
+                np.testing.assert_array_equal(alone, loss)
+
+
+def test_sigmoid_at_the_extremes():
+    """No overflow, and the gradient of a right answer is small, not 0."""
+    x = np.array([[30.0], [-30.0], [1e4], [-1e4], [np.inf], [-np.inf], [np.inf], [np.nan]], np.float32)
+    t = np.array([[1.0], [0.0], [0.0], [1.0], [1.0], [0.0], [0.0], [1.0]], np.float32)
+    results = run_on_each_isa("sigmoid_cross_entropy", [x, t], grads=[np.ones(8)], wanted=[True, False])
+    for _, (loss,), (dx, _) in results:
+        np.testing.assert_allclose(loss[:2], np.exp(-30), rtol=1e-6)
+        np.testing.assert_allclose(dx[:2, 0], [-np.exp(-30), np.exp(-30)], rtol=1e-6)
+        np.testing.assert_array_equal(loss[2:], [1e4, 1e4, 0, 0, np.inf, np.nan])
+        np.testing.assert_array_equal(dx[2:, 0], [1, -1, 0, 0, 1, np.nan])
+
+
+@pytest.mark.parametrize("classes", [1, 2, 33])
+def test_sigmoid_of_a_row_has_the_same_bits_alone(classes):
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=(40, classes)).astype(np.float32)
+    t = rng.random((40, classes)).astype(np.float32)
+    for isa, (loss,), _ in run_on_each_isa("sigmoid_cross_entropy", [x, t]):
+        for row in (0, 17, 39):
+            rows = slice(row, row + 1)
+            alone = {each: out for each, (out,), _ in run_on_each_isa("sigmoid_cross_entropy", [x[rows], t[rows]])}
+            assert alone[isa][0] == loss[row]
+
+
 @pytest.mark.parametrize("classes", [2, 10, 1000])
 def test_a_row_has_the_same_bits_alone(classes):
     x, labels = logits_and_labels((40, classes), np.random.default_rng(6))
@@ -179,6 +228,9 @@ X = np.zeros((2, 3), np.float32)
         ("softmax_cross_entropy", [np.zeros((2, 0)), np.zeros(2, int)], {}, "at least one class"),
         ("softmax_cross_entropy", [X, np.zeros(2, int)], {"label_smoothing": 1.5}, "from 0 to 1, received 1.5"),
         ("softmax_cross_entropy_dense", [X, np.zeros((2, 4))], {}, r"logits' shape \(2, 3\), received \(2, 4\)"),
+        ("sigmoid_cross_entropy", [X], {}, "takes logits and targets, received 1 inputs"),
+        ("sigmoid_cross_entropy", [X, np.zeros((2, 4))], {}, r"logits' shape \(2, 3\), received \(2, 4\)"),
+        ("sigmoid_cross_entropy", [X, X], {"label_smoothing": -1.0}, "from 0 to 1, received -1"),
     ],
 )
 def test_errors(name, inputs, attributes, message):

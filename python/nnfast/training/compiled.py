@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import losses, metrics, optimizers
-from ..losses import Loss, LossFunctionWrapper
+from ..losses import Loss
 from ..metrics import MeanMetricWrapper, Metric
 
 ACCURACIES = {
@@ -79,7 +79,9 @@ class Compiled:
         if self.matched:
             return
         count = len(output_names)
-        self.losses = [_as_loss(item) for item in _per_output("loss", self.given["loss"], output_names, shared=True)]
+        self.losses = [
+            losses.as_loss(item) for item in _per_output("loss", self.given["loss"], output_names, shared=True)
+        ]
         weights = _per_output("loss_weights", self.given["loss_weights"], output_names, shared=False)
         self.loss_weights = [1.0 if weight is None else float(weight) for weight in weights]
         self.output_trackers = [
@@ -160,11 +162,6 @@ def _metric_lists(what: str, given: Any, names: Sequence[str]) -> list[list[Any]
 
 def _listed(item: Any) -> list[Any]:
     return [] if item is None else list(item) if isinstance(item, (list, tuple)) else [item]
-
-
-def _as_loss(item: Any) -> Loss | None:
-    found = losses.get(item)
-    return found if found is None or isinstance(found, Loss) else LossFunctionWrapper(found)
 
 
 def _as_metric(item: Any, y_shape: Any, pred_shape: Any) -> Metric:

@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import _core, ops
 from ..layers.layer import changes
-from ..losses import LossFunctionWrapper, same_rank
 from ..tensor import Tensor, Trace, flatten, map_structure, tracing
 from .compiled import Compiled
 
@@ -243,7 +242,7 @@ class _Step:
             if loss is None:
                 continue
             with trace.labelled(loss.name):
-                check_shapes(loss, targets[i], output)
+                loss.check_shapes(targets[i].shape, output.shape)
                 value: Any = trace.lift(loss(targets[i], output, weights[i]))
                 if value.shape != ():
                     value = trace.lift(ops.mean(value))
@@ -279,24 +278,3 @@ class _Step:
                 tensor = trace.lift(part)
                 self.accumulate.append(tensor.id)
                 self.sums.append((metric, tensor.shape))
-
-
-def check_shapes(loss: Any, target: Tensor, output: Tensor) -> None:
-    """Refuse targets that the loss would silently broadcast against the outputs.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not belong together.
-    """
-    if type(loss) is LossFunctionWrapper or "sparse" in loss.name.lower() or not isinstance(loss, LossFunctionWrapper):
-        return
-    y, p = same_rank(target, output)
-    if y.shape != p.shape:
-        hint = ""
-        if len(y.shape) == len(p.shape) - 1 or y.shape[-1] == 1:
-            hint = "; for class numbers use a sparse loss, or utils.to_categorical(y)"
-        raise ValueError(
-            f"{loss.name}: expected targets of the outputs' shape {('batch', *output.shape[1:])}; "
-            f"received {('batch', *target.shape[1:])}{hint}".replace("'batch'", "batch")
-        )
