@@ -60,6 +60,10 @@ def accuracy_in(printed):
     return float(re.search(r"test accuracy ([\d.]+)", printed)[1])
 
 
+def test_digits_by_convolutions(run):
+    assert accuracy_in(run("train", "digits", "--model", "cnn")) >= 0.985
+
+
 def test_digits_from_training_to_prediction(run, tmp_path):
     printed = run("train", "digits")
     rows = re.findall(r"^ *(\d+)((?:  +[\d.]+)+)$", printed, flags=re.MULTILINE)
