@@ -7,6 +7,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/convert.h"
+#include "bindings/custom_op.h"
 #include "graph/executor.h"
 
 namespace nnfast {
@@ -209,6 +210,32 @@ void bind_variable(py::module_& module) {
           "The parameters' memory: a view, not a copy.");
 }
 
+template <class Function>
+void for_each_custom_op(PyObject* self, Function&& function) {
+  auto held = reinterpret_cast<py::detail::instance*>(self)->get_value_and_holder();
+  if (!held.holder_constructed()) return;  // the constructor is still running
+  for (const Node& node : held.value_ptr<Program>()->plan().graph().nodes())
+    if (auto* op = dynamic_cast<CustomOp*>(node.op.get())) function(*op);
+}
+
+// Python functions in a graph may lead back to the program that runs it.
+void collect_garbage(PyHeapTypeObject* heap_type) {
+  PyTypeObject* type = &heap_type->ht_type;
+  type->tp_flags |= Py_TPFLAGS_HAVE_GC;
+  type->tp_traverse = [](PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    int result = 0;
+    for_each_custom_op(self, [&](const CustomOp& op) {
+      if (result == 0) result = op.traverse(visit, arg);
+    });
+    return result;
+  };
+  type->tp_clear = [](PyObject* self) {
+    for_each_custom_op(self, [](CustomOp& op) { op.clear(); });
+    return 0;
+  };
+}
+
 }  // namespace
 
 void bind_graph(py::module_& module) {
@@ -244,6 +271,15 @@ void bind_graph(py::module_& module) {
           [](Graph& g, const std::string& op, const std::vector<ValueId>& inputs, const py::dict& attributes,
              const std::string& label) { return g.add(op, to_attributes(attributes), inputs, label); },
           "op"_a, "inputs"_a, "attributes"_a = py::dict(), "label"_a = "")
+      .def(
+          "custom",
+          [](Graph& g, const std::string& name, const py::object& forward, const py::object& backward,
+             const std::vector<ValueId>& inputs, const py::sequence& shape, const std::string& label) {
+            auto op = std::make_shared<CustomOp>(name, forward, backward, to_shape(shape));
+            return g.add(std::move(op), "custom", Attributes(), inputs, label)[0];
+          },
+          "name"_a, "forward"_a, "backward"_a, "inputs"_a, "shape"_a, "label"_a = "",
+          "An operation whose directions are Python functions on arrays.")
       .def("assign", &Graph::assign, "target"_a, "value"_a, "after_update"_a = false)
       .def(
           "shape", [](const Graph& g, ValueId id) { return to_tuple(g.value(id).spec.shape); }, "value"_a)
@@ -251,7 +287,8 @@ void bind_graph(py::module_& module) {
           "dtype", [](const Graph& g, ValueId id) { return dtype_name(g.value(id).spec.dtype); }, "value"_a)
       .def_property_readonly("num_nodes", [](const Graph& g) { return g.nodes().size(); });
 
-  py::class_<Program>(module, "Program", "A planned graph: how often it runs, it allocates and decides nothing anew.")
+  py::class_<Program>(module, "Program", py::custom_type_setup(collect_garbage),
+                      "A planned graph: how often it runs, it allocates and decides nothing anew.")
       .def(py::init([](Graph& graph, const std::vector<ValueId>& outputs, const std::vector<ValueId>& accumulate,
                        ValueId loss, std::shared_ptr<Block> block, std::shared_ptr<OptimizerState> optimizer,
                        const std::vector<ValueId>& gradients_of) {

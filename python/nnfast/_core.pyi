@@ -1,6 +1,6 @@
 """The C++ core of nnfast: what cpp/bindings defines, name by name (tests/structure compares the two)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,15 @@ class Graph:
     def add(
         self, op: str, inputs: Sequence[int], attributes: Mapping[str, Any] = ..., label: str = ""
     ) -> list[int]: ...
+    def custom(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any] | None,
+        inputs: Sequence[int],
+        shape: Sequence[int],
+        label: str = "",
+    ) -> int: ...
     def assign(self, target: Variable, value: int, after_update: bool = False) -> None: ...
     def shape(self, value: int) -> tuple[int, ...]: ...
     def dtype(self, value: int) -> str: ...

@@ -173,6 +173,12 @@ class Trace:
         ids = self.graph.add(op, [tensor.id for tensor in inputs], attributes, label)
         return [Tensor(self, id, (op, inputs, attributes)) for id in ids]
 
+    def custom(self, name: str, forward: Any, backward: Any, inputs: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+        """Add a node whose directions are Python functions on arrays."""
+        label = self._labels[-1] if self._labels else ""
+        ids = [tensor.id for tensor in inputs]
+        return Tensor(self, self.graph.custom(name, forward, backward, ids, tuple(shape), label))
+
     def count_random(self) -> int:
         """Return another number each time: what a random operation draws from beside the seed of the run."""
         self._random += 1

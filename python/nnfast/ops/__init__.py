@@ -4,6 +4,8 @@ On arrays they are computed at once. In a layer, loss or metric that is being pl
 gradients come with them. Arithmetic is float32.
 """
 
+from typing import Any
+
 from .apply import (
     apply,
     canonical_axis,
@@ -11,6 +13,7 @@ from .apply import (
     is_symbolic,
     shape_of,
 )
+from .custom import custom
 from .elementwise import (
     abs,
     absolute,
@@ -118,19 +121,35 @@ from .reduction import (
     var,
 )
 
+_ACTIVATIONS = (
+    "elu", "gelu", "hard_sigmoid", "hard_silu", "leaky_relu", "log_sigmoid", "relu", "relu6", "selu", "sigmoid", "silu",
+    "softplus", "softsign", "tanh",
+)  # fmt: skip
+
 convert_to_tensor = convert
 shape = shape_of
 
+
+def __getattr__(name: str) -> Any:
+    # Late: activations are made of the functions above.
+    if name in _ACTIVATIONS:
+        from .. import activations
+
+        return getattr(activations, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "abs", "absolute", "add", "affine_transform", "all", "alpha_dropout", "any", "apply", "argmax", "argmin",
-    "average_pool", "broadcast_to", "canonical_axis", "cast", "ceil", "clip", "concatenate", "conv",
-    "conv_transpose", "convert", "convert_to_tensor", "cos", "count_nonzero", "dense", "depthwise_conv", "divide",
-    "divide_no_nan", "dot", "dropout", "equal", "erf", "exp", "expand_dims", "expm1", "flip", "floor",
-    "gaussian_dropout", "gaussian_noise", "get_item", "greater", "greater_equal", "is_symbolic", "isfinite",
-    "isnan", "less", "less_equal", "log", "log1p", "log_softmax", "logical_and", "logical_not", "logical_or",
-    "logsumexp", "matmul", "max", "max_pool", "maximum", "mean", "min", "minimum", "moveaxis", "multiply",
-    "negative", "norm", "normalize", "not_equal", "one_hot", "ones_like", "pad", "power", "prod", "ravel",
-    "reciprocal", "repeat", "reshape", "resize", "round", "rsqrt", "segment_sum", "shape", "shape_of", "sign",
-    "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum",
-    "swapaxes", "take", "tile", "transpose", "true_divide", "var", "where", "zeros_like",
+    "average_pool", "broadcast_to", "canonical_axis", "cast", "ceil", "clip", "concatenate", "conv", "conv_transpose",
+    "convert", "convert_to_tensor", "cos", "count_nonzero", "custom", "dense", "depthwise_conv", "divide",
+    "divide_no_nan", "dot", "dropout", "elu", "equal", "erf", "exp", "expand_dims", "expm1", "flip", "floor",
+    "gaussian_dropout", "gaussian_noise", "gelu", "get_item", "greater", "greater_equal", "hard_sigmoid", "hard_silu",
+    "is_symbolic", "isfinite", "isnan", "leaky_relu", "less", "less_equal", "log", "log1p", "log_sigmoid",
+    "log_softmax", "logical_and", "logical_not", "logical_or", "logsumexp", "matmul", "max", "max_pool", "maximum",
+    "mean", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "normalize", "not_equal", "one_hot",
+    "ones_like", "pad", "power", "prod", "ravel", "reciprocal", "relu", "relu6", "repeat", "reshape", "resize",
+    "round", "rsqrt", "segment_sum", "selu", "shape", "shape_of", "sigmoid", "sign", "silu", "sin", "softmax",
+    "softplus", "softsign", "split", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum",
+    "swapaxes", "take", "tanh", "tile", "transpose", "true_divide", "var", "where", "zeros_like",
 ]  # fmt: skip

@@ -129,8 +129,10 @@ def train_steps(
         sums = program.core.train(arrays, rows, first_row, steps, np.zeros(steps), model.seed)
     else:
         state.steps_taken = optimizer.steps
-        sums = program.core.train(arrays, rows, first_row, steps, optimizer.learning_rates(steps), model.seed)
-        optimizer.steps = state.steps_taken
+        try:
+            sums = program.core.train(arrays, rows, first_row, steps, optimizer.learning_rates(steps), model.seed)
+        finally:  # an interrupted run has taken some of its steps
+            optimizer.steps = state.steps_taken
     program.add_sums(sums, steps)
 
 
