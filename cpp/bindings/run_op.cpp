@@ -101,8 +101,9 @@ py::tuple run_op(const std::string& name, const std::vector<py::object>& inputs,
       Schedule back;
       backward.schedule(needs.backward, back);
       back.run(threads);
-      if (needs.view && in_grads_at[0] != nullptr && out_grads_at[0] != nullptr)
-        std::copy_n(out_grads_at[0], out_specs[0].shape.size(), in_grads_at[0]);
+      for (size_t i = 0; i < in.size(); ++i)
+        if ((needs.view || (needs.passes_gradient >> i & 1)) && in_grads_at[i] != nullptr && out_grads_at[0] != nullptr)
+          std::copy_n(out_grads_at[0], out_specs[0].shape.size(), in_grads_at[i]);
     }
   }
   return py::make_tuple(py::cast(out), gradients);

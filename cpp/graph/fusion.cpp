@@ -12,6 +12,10 @@ namespace {
 const std::set<std::string> takes_activation = {
     "dense", "conv", "depthwise_conv", "conv_transpose", "batch_norm", "batch_norm_inference", "group_norm"};
 
+const std::set<std::string> takes_residual = {"batch_norm", "batch_norm_inference"};
+// Ops of x, w, [b] whose outputs' channels are each multiplied by weights of their own, the last axis or two of w.
+const std::set<std::string> takes_scale = {"dense", "conv", "depthwise_conv"};
+
 bool is_activation(const std::string& op_name) {
   return std::any_of(std::begin(kActivations), std::end(kActivations),
                      [&](const ActivationInfo& activation) { return op_name == activation.name; });
@@ -23,10 +27,12 @@ class Fusion {
     for (const Assignment& assignment : graph.assignments()) kept_.insert(assignment.value);
   }
 
-  void run() {
+  void run(bool differentiated) {
     const int nodes = static_cast<int>(graph_.nodes().size());
     for (int i = 0; i < nodes; ++i) bypass_softmax(i);
     remove_unused();
+    for (int i = 0; i < nodes; ++i) absorb_addition(i);
+    for (int i = 0; i < nodes && !differentiated; ++i) fold_batch_norm(i);
     for (int i = 0; i < nodes; ++i) absorb_activation(i);
   }
 
@@ -66,18 +72,76 @@ class Fusion {
     return count;
   }
 
+  // Whether nothing but one node reads the value.
+  bool is_inner(ValueId id) const { return kept_.count(id) == 0 && num_consumers(id) == 1; }
+
+  static bool is_linear(const Node& node) {
+    return node.attributes.get<std::string>("activation", "linear") == "linear";
+  }
+
+  // Whether the value exists before a node runs.
+  bool is_before(ValueId id, int node) const {
+    const Value& value = graph_.value(id);
+    return value.source != Value::Source::computed || value.index < node;
+  }
+
+  void absorb_addition(int consumer) {
+    const Node& addition = graph_.nodes()[consumer];
+    if (addition.removed || addition.op_name != "add") return;
+    for (int k : {0, 1}) {
+      const ValueId id = addition.inputs[k], other = addition.inputs[1 - k];
+      const Node* made = producer(id);
+      if (made == nullptr || takes_residual.count(made->op_name) == 0 || made->outputs[0] != id || !is_linear(*made))
+        continue;
+      if (made->attributes.get<bool>("residual", false) || !is_inner(id) || !is_before(other, graph_.value(id).index) ||
+          graph_.value(id).spec.shape != graph_.value(other).spec.shape)
+        continue;
+      Attributes attributes = made->attributes;
+      attributes.set("residual", true);
+      std::vector<ValueId> inputs = made->inputs;
+      inputs.push_back(other);
+      return graph_.absorb(graph_.value(id).index, consumer, attributes, inputs);
+    }
+  }
+
+  void fold_batch_norm(int consumer) {
+    const Node& norm = graph_.nodes()[consumer];
+    if (norm.removed || norm.op_name != "batch_norm_inference" || norm.attributes.get<bool>("residual", false)) return;
+    const ValueId id = norm.inputs[0];
+    const Node* made = producer(id);
+    if (made == nullptr || takes_scale.count(made->op_name) == 0 || !is_linear(*made) || !is_inner(id)) return;
+    const int index = graph_.value(id).index;
+    if (graph_.value(id).spec.shape.size() < graph_.value(made->inputs[1]).spec.shape.size()) return;
+    Attributes folding;
+    folding.set("bias", made->inputs.size() == 3);
+    for (const char* name : {"scale", "center", "epsilon"})
+      if (norm.attributes.has(name)) folding.set(name, norm.attributes.values().at(name));
+    std::vector<ValueId> folded(made->inputs.begin() + 1, made->inputs.end());
+    folded.insert(folded.end(), norm.inputs.begin() + 1, norm.inputs.end());
+    if (!std::all_of(folded.begin(), folded.end(), [&](ValueId each) { return is_before(each, index); })) return;
+    const std::string op_name = made->op_name;
+    Attributes attributes = made->attributes;
+    for (const char* name : {"activation", "alpha"})
+      if (norm.attributes.has(name)) attributes.set(name, norm.attributes.values().at(name));
+    const ValueId x = made->inputs[0];
+    // The weights are made where the layer was, the layer runs where the normalization was.
+    const std::vector<ValueId> made_weights = graph_.renew(index, "fold_batch_norm", folding, folded);
+    graph_.replace(consumer, op_name, attributes, {x, made_weights[0], made_weights[1]});
+    graph_.swap_labels(index, consumer);
+  }
+
   void absorb_activation(int consumer) {
     const Node& activation = graph_.nodes()[consumer];
     if (activation.removed || activation.inputs.size() != 1 || !is_activation(activation.op_name)) return;
     const ValueId id = activation.inputs[0];
     const Node* made = producer(id);
     if (made == nullptr || takes_activation.count(made->op_name) == 0 || made->outputs[0] != id) return;
-    if (made->attributes.get<std::string>("activation", "linear") != "linear") return;
-    if (kept_.count(id) != 0 || num_consumers(id) != 1) return;
+    if (!is_linear(*made) || !is_inner(id)) return;
+    if (made->attributes.get<bool>("residual", false) && activation.op_name != "relu") return;
     Attributes attributes = made->attributes;
     attributes.set("activation", activation.op_name);
     if (activation.attributes.has("alpha")) attributes.set("alpha", activation.attributes.get<double>("alpha"));
-    graph_.absorb(graph_.value(id).index, consumer, attributes);
+    graph_.absorb(graph_.value(id).index, consumer, attributes, made->inputs);
   }
 
   Graph& graph_;
@@ -86,6 +150,8 @@ class Fusion {
 
 }  // namespace
 
-void fuse(Graph& graph, const std::vector<ValueId>& kept) { Fusion(graph, kept).run(); }
+void fuse(Graph& graph, const std::vector<ValueId>& kept, bool differentiated) {
+  Fusion(graph, kept).run(differentiated);
+}
 
 }  // namespace nnfast

@@ -7,8 +7,11 @@
 namespace nnfast {
 
 // kept: values that must remain readable under their own id.
-//   argmax of a softmax                                      →  argmax of its input
-//   dense, convolution or normalization, then an activation     →  one op with the activation inside
-void fuse(Graph& graph, const std::vector<ValueId>& kept);
+//   argmax of a softmax                                     →  argmax of its input
+//   batch normalization, then the addition of as large a value  →  one op with the addition inside
+//   dense or convolution, then batch normalization by given statistics, where nothing is differentiated and there are
+//   fewer weights than outputs                              →  one op with weights that do both
+//   dense, convolution or normalization, then an activation    →  one op with the activation inside
+void fuse(Graph& graph, const std::vector<ValueId>& kept, bool differentiated);
 
 }  // namespace nnfast

@@ -72,12 +72,29 @@ void Graph::replace(int index, const std::string& op_name, const Attributes& att
   node.inputs = inputs;
 }
 
-void Graph::absorb(int index, int consumer, const Attributes& attributes) {
+void Graph::absorb(int index, int consumer, const Attributes& attributes, const std::vector<ValueId>& inputs) {
   const ValueId output = nodes_[consumer].outputs[0];
   nodes_[index].outputs[0] = output;
   values_[output].index = index;
   nodes_[consumer].removed = true;
-  replace(index, nodes_[index].op_name, attributes, nodes_[index].inputs);
+  replace(index, nodes_[index].op_name, attributes, inputs);
+}
+
+std::vector<ValueId> Graph::renew(int index, const std::string& op_name, const Attributes& attributes,
+                                  const std::vector<ValueId>& inputs) {
+  Node& node = nodes_[index];
+  std::vector<Spec> specs;
+  for (ValueId id : inputs) specs.push_back(values_[id].spec);
+  node.op = make_op(op_name, attributes);
+  node.op_name = op_name;
+  node.attributes = attributes;
+  node.inputs = inputs;
+  node.outputs.clear();
+  for (const Spec& spec : node.op->infer(specs)) {
+    node.outputs.push_back(static_cast<ValueId>(values_.size()));
+    values_.push_back({Value::Source::computed, spec, index, nullptr, nullptr});
+  }
+  return node.outputs;
 }
 
 void Graph::require_value(ValueId id) const {

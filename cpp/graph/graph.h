@@ -61,8 +61,12 @@ class Graph {
   // For fusion. The node gets another op; its outputs keep their ids, shapes and types.
   void replace(int node, const std::string& op_name, const Attributes& attributes, const std::vector<ValueId>& inputs);
   // The node takes over the only output of the node that alone consumes its own, which is removed.
-  void absorb(int node, int consumer, const Attributes& attributes);
+  void absorb(int node, int consumer, const Attributes& attributes, const std::vector<ValueId>& inputs);
+  // The node computes something else, under new ids, which are returned; nothing may use its outputs any more.
+  std::vector<ValueId> renew(int node, const std::string& op_name, const Attributes& attributes,
+                             const std::vector<ValueId>& inputs);
   void remove(int node) { nodes_[node].removed = true; }
+  void swap_labels(int node, int other) { std::swap(nodes_[node].label, nodes_[other].label); }
 
  private:
   void require_value(ValueId id) const;

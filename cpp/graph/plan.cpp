@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iomanip>
+#include <numeric>
 #include <sstream>
 
 #include "graph/fusion.h"
@@ -12,7 +13,9 @@ namespace {
 
 std::string step_name(const Node& node) {
   const std::string activation = node.attributes.get<std::string>("activation", "linear");
-  return activation == "linear" ? node.op_name : node.op_name + " + " + activation;
+  std::string name = node.op_name;
+  if (node.attributes.get<bool>("residual", false)) name += " + add";
+  return activation == "linear" ? name : name + " + " + activation;
 }
 
 }  // namespace
@@ -130,7 +133,7 @@ struct Plan::Builder {
       any = any || wanted.back();
     }
     Requirements& need = needs[index] = node.op->require(wanted);
-    const bool differentiable = any && (need.view || !need.backward.empty());
+    const bool differentiable = any && (need.view || need.passes_gradient != 0 || !need.backward.empty());
     for (ValueId id : node.outputs) wants_gradient[id] = wants_gradient[id] || differentiable;
     if (need.view) {
       place[node.outputs[0]] = place[node.inputs[0]];
@@ -146,6 +149,7 @@ struct Plan::Builder {
     for (ValueId id : node.outputs) step.outputs.push_back(place[id] = new_buffer(graph.value(id).spec.shape.size()));
     for (int64_t size : need.kept) kept[index].push_back(new_buffer(size));
     step.kept = kept[index];
+    step.overwrites_inputs = need.overwrites_inputs;
     if (need.forward_scratch > 0) step.scratch = new_buffer(need.forward_scratch);
     plan.worker_scratch_ = std::max(plan.worker_scratch_, need.worker_scratch);
     plan.steps_.push_back(std::move(step));
@@ -168,6 +172,7 @@ struct Plan::Builder {
     step.phases = step.op->require(std::vector<bool>(places.size(), false)).forward;
     step.inputs = places;
     step.outputs = {target};
+    step.overwrites_inputs = ~0u;
     plan.steps_.push_back(std::move(step));
   }
 
@@ -204,7 +209,7 @@ struct Plan::Builder {
     const Requirements& need = needs[index];
     bool any = false;
     for (ValueId id : node.inputs) any = any || (wants_gradient[id] && graph.value(id).spec.dtype == DType::f32);
-    if (!any || (!need.view && need.backward.empty())) return;
+    if (!any || (!need.view && need.passes_gradient == 0 && need.backward.empty())) return;
     std::vector<Place> output_grads;
     bool arrived = false;
     for (ValueId id : node.outputs) {
@@ -228,14 +233,19 @@ struct Plan::Builder {
       step.outputs.push_back(need.reads_outputs >> i & 1 ? place[node.outputs[i]] : Place{});
     step.kept = kept[index];
     step.output_grads = output_grads;
-    for (ValueId id : node.inputs) {
+    step.overwrites_gradient = need.overwrites_gradient;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ValueId id = node.inputs[i];
       Place target;
-      if (wants_gradient[id] && graph.value(id).spec.dtype == DType::f32) {
+      if (need.passes_gradient >> i & 1) {
+        contributions[id].push_back(output_grads[0]);
+      } else if (wants_gradient[id] && graph.value(id).spec.dtype == DType::f32) {
         target = gradient_place(id);
         contributions[id].push_back(target);
       }
       step.input_grads.push_back(target);
     }
+    if (need.backward.empty()) return;
     if (need.backward_scratch > 0) step.scratch = new_buffer(need.backward_scratch);
     plan.steps_.push_back(std::move(step));
   }
@@ -267,22 +277,71 @@ struct Plan::Builder {
     plan.output_specs_.push_back(spec);
   }
 
-  void lay_out_buffers() {
+  // When each buffer is first and last touched; those that nothing touches keep -1.
+  void find_lifetimes() {
     const int end = static_cast<int>(plan.steps_.size());
+    for (Lifetime& life : plan.buffers_) life.first = life.last = -1;
     auto touch = [&](const Place& where, int step) {
       if (where.kind != Place::Kind::arena) return;
       Lifetime& life = plan.buffers_[where.index];
       if (life.first < 0) life.first = step;
       life.last = std::max(life.last, step);
     };
-    for (int i = 0; i < end; ++i) {
-      const PlannedStep& step = plan.steps_[i];
-      for (const auto* places : {&step.inputs, &step.outputs, &step.kept, &step.output_grads, &step.input_grads})
-        for (const Place& where : *places) touch(where, i);
-      touch(step.scratch, i);
-    }
+    for (int i = 0; i < end; ++i) for_operands(plan.steps_[i], [&](const Place& where) { touch(where, i); });
     for (const Place& where : plan.outputs_) touch(where, end);
     for (const Place& where : plan.accumulated_) touch(where, end);
+  }
+
+  template <class Step, class F>
+  static void for_operands(Step& step, F&& f) {
+    for (auto* places : {&step.inputs, &step.outputs, &step.kept, &step.output_grads, &step.input_grads})
+      for (auto& where : *places) f(where);
+    f(step.scratch);
+  }
+
+  // A result takes the place of an operand of its size that nothing reads afterwards: what has just been read is in
+  // the cache, a fresh place would first be fetched there.
+  void overwrite_operands() {
+    std::vector<int> now(plan.buffers_.size());  // the buffer that each one has become
+    std::iota(now.begin(), now.end(), 0);
+    auto current = [&](int index) {
+      while (now[index] != index) index = now[index];
+      return index;
+    };
+    auto join = [&](const Place& old, const Place& fresh, int step) {
+      if (old.kind != Place::Kind::arena || fresh.kind != Place::Kind::arena) return false;
+      const int a = current(old.index), b = current(fresh.index);
+      Lifetime &before = plan.buffers_[a], &after = plan.buffers_[b];
+      if (a == b || before.size != after.size || before.last != step || after.first != step) return false;
+      before.last = after.last;
+      after.size = 0;
+      now[b] = a;
+      return true;
+    };
+    for (size_t i = 0; i < plan.steps_.size(); ++i) {
+      const PlannedStep& step = plan.steps_[i];
+      const int at = static_cast<int>(i);
+      bool joined = false;
+      if (step.kind == PlannedStep::Kind::forward) {
+        for (size_t k = 0; k < step.inputs.size() && !joined; ++k)
+          joined = (step.overwrites_inputs >> k & 1) && join(step.inputs[k], step.outputs[0], at);
+      } else if (step.overwrites_gradient) {
+        for (size_t k = 0; k < step.input_grads.size() && !joined; ++k)
+          joined = join(step.output_grads[0], step.input_grads[k], at);
+      }
+    }
+    auto rename = [&](Place& where) {
+      if (where.kind == Place::Kind::arena) where.index = current(where.index);
+    };
+    for (PlannedStep& step : plan.steps_) for_operands(step, rename);
+    for (auto* places : {&plan.outputs_, &plan.accumulated_})
+      for (Place& where : *places) rename(where);
+  }
+
+  void lay_out_buffers() {
+    find_lifetimes();
+    overwrite_operands();
+    find_lifetimes();
     plan.layout_ = lay_out(plan.buffers_);
   }
 
@@ -302,7 +361,7 @@ Plan::Plan(Graph graph, Purpose purpose) : graph_(std::move(graph)), purpose_(st
   kept.insert(kept.end(), purpose_.accumulate.begin(), purpose_.accumulate.end());
   kept.insert(kept.end(), purpose_.gradients_of.begin(), purpose_.gradients_of.end());
   if (purpose_.loss >= 0) kept.push_back(purpose_.loss);
-  fuse(graph_, kept);
+  fuse(graph_, kept, purpose_.loss >= 0);
   Builder(*this).build();
 }
 
@@ -359,9 +418,12 @@ std::string Plan::describe(const std::vector<double>& nanoseconds) const {
     text << "  " << list(back ? step.output_grads : step.inputs) << " -> "
          << list(back ? step.input_grads : step.outputs) << "\n";
   }
-  int64_t unshared = 0;
-  for (const Lifetime& buffer : buffers_) unshared += round_up(buffer.size, kLine) * 4;
-  text << "arena: " << layout_.size * 4 << " bytes for " << buffers_.size() << " buffers of " << unshared
+  int64_t unshared = 0, count = 0;
+  for (const Lifetime& buffer : buffers_) {
+    unshared += round_up(buffer.size, kLine) * 4;
+    count += buffer.size > 0;
+  }
+  text << "arena: " << layout_.size * 4 << " bytes for " << count << " buffers of " << unshared
        << " bytes in all; scratch of each thread: " << worker_scratch_ * 4 << " bytes\n";
   return text.str();
 }

@@ -35,6 +35,8 @@ struct PlannedStep {
   std::vector<Phase> phases;
   std::vector<Place> inputs, outputs, kept, output_grads, input_grads;
   Place scratch;
+  uint32_t overwrites_inputs = 0;  // as in Requirements
+  bool overwrites_gradient = false;
   int64_t zero_size = 0;
 };
 

@@ -53,7 +53,7 @@ struct Kernels {
   };
 
   // Normalization. By column (batch, group, instance norm): x, y, dy, dx are (M, C), dense, everything else has C
-  // elements; z = (x − mean)·scale + shift, y = relu ? max(z, 0) : z, dz = relu ? dy·[z > 0] : dy.
+  // elements; z = (x − mean)·scale + shift + residual, y = relu ? max(z, 0) : z, dz = relu ? dy·[z > 0] : dy.
   // By row (layer, RMS norm): x, y, dy, dx are (M, N), mean and inv_std have M elements, gamma and beta N.
   struct Norm {
     // mean[c] of x[:, c], squares[c] = Σ_m (x[m, c] − mean[c])². M > 0.
@@ -62,11 +62,13 @@ struct Kernels {
     // rest); part p's are at means + p·ld and squares + p·ld.
     void (*combine_moments)(int64_t parts, int64_t rows, int64_t M, int64_t C, int64_t ld, const float* means,
                             const float* squares, float* mean, float* variance);
+    // residual (M, C) or null. y may be x or residual.
     void (*normalize)(int64_t M, int64_t C, const float* x, const float* mean, const float* scale, const float* shift,
-                      bool relu, float* y);
-    // sum += Σ_m dz, product += Σ_m dz·(x − mean). y may be null: z is computed again to see where it is positive.
+                      const float* residual, bool relu, float* y);
+    // sum += Σ_m dz, product += Σ_m dz·(x − mean). y may be null where nothing was added: z is computed again to see
+    // where it is positive. dz (M, C), which may be dy, is written where it is not null.
     void (*gradient_sums)(int64_t M, int64_t C, const float* x, const float* y, const float* dy, const float* mean,
-                          const float* scale, const float* shift, bool relu, float* sum, float* product);
+                          const float* scale, const float* shift, bool relu, float* sum, float* product, float* dz);
     // dx = scale·dz − offset − slope·(x − mean). dx may be dy.
     void (*normalize_backward)(int64_t M, int64_t C, const float* x, const float* y, const float* dy, const float* mean,
                                const float* scale, const float* shift, bool relu, const float* offset,

@@ -117,9 +117,9 @@ void combine_moments(int64_t parts, int64_t rows, int64_t M, int64_t C, int64_t 
   }
 }
 
-template <bool kRelu>
+template <bool kRelu, bool kResidual>
 NNFAST_INLINE void normalize_(int64_t M, int64_t C, const float* x, const float* mean, const float* scale,
-                              const float* shift, float* y) {
+                              const float* shift, const float* residual, float* y) {
   for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
     constexpr int NV = decltype(columns)::vectors;
     V center[NV], a[NV], b[NV];
@@ -131,17 +131,26 @@ NNFAST_INLINE void normalize_(int64_t M, int64_t C, const float* x, const float*
     for (int64_t m = 0; m < M; ++m)
       static_for<NV>([&](auto v) NNFAST_LAMBDA {
         V z = (columns.load(x + m * C + c, v) - center[v]) * a[v] + b[v];
+        if (kResidual) z += columns.load(residual + m * C + c, v);
         if (kRelu) z = select(z < 0.0f, V{}, z);  // a NaN stays one
         columns.store(y + m * C + c, v, z);
       });
   });
 }
-void normalize(int64_t M, int64_t C, const float* x, const float* mean, const float* scale, const float* shift,
-               bool relu, float* y) {
-  if (relu)
-    normalize_<true>(M, C, x, mean, scale, shift, y);
+template <bool kRelu>
+NNFAST_INLINE void normalize_(int64_t M, int64_t C, const float* x, const float* mean, const float* scale,
+                              const float* shift, const float* residual, float* y) {
+  if (residual != nullptr)
+    normalize_<kRelu, true>(M, C, x, mean, scale, shift, residual, y);
   else
-    normalize_<false>(M, C, x, mean, scale, shift, y);
+    normalize_<kRelu, false>(M, C, x, mean, scale, shift, residual, y);
+}
+void normalize(int64_t M, int64_t C, const float* x, const float* mean, const float* scale, const float* shift,
+               const float* residual, bool relu, float* y) {
+  if (relu)
+    normalize_<true>(M, C, x, mean, scale, shift, residual, y);
+  else
+    normalize_<false>(M, C, x, mean, scale, shift, residual, y);
 }
 
 // Where dz = dy·[z > 0] has its mask from.
@@ -155,10 +164,10 @@ NNFAST_INLINE V masked(C columns, const float* dy, const float* y, int v, V d, V
   return dz;
 }
 
-template <Mask kMask>
+template <Mask kMask, bool kWrites>
 NNFAST_INLINE void gradient_sums_(int64_t M, int64_t C, const float* x, const float* y, const float* dy,
-                                  const float* mean, const float* scale, const float* shift, float* sum,
-                                  float* product) {
+                                  const float* mean, const float* scale, const float* shift, float* sum, float* product,
+                                  float* out) {
   for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
     constexpr int NV = decltype(columns)::vectors, U = NV == 1 ? 4 : 1;
     V center[NV], a[NV] = {}, b[NV] = {}, s[U][NV] = {}, p[U][NV] = {};
@@ -173,6 +182,7 @@ NNFAST_INLINE void gradient_sums_(int64_t M, int64_t C, const float* x, const fl
         const int64_t at = m * C + c;
         const V d = columns.load(x + at, v) - center[v];
         const V dz = masked<kMask>(columns, dy + at, y + at, v, d, a[v], b[v]);
+        if (kWrites) columns.store(out + at, v, dz);
         s[u][v] += dz;
         p[u][v] += dz * d;
       });
@@ -183,14 +193,23 @@ NNFAST_INLINE void gradient_sums_(int64_t M, int64_t C, const float* x, const fl
     });
   });
 }
-void gradient_sums(int64_t M, int64_t C, const float* x, const float* y, const float* dy, const float* mean,
-                   const float* scale, const float* shift, bool relu, float* sum, float* product) {
-  if (!relu)
-    gradient_sums_<Mask::none>(M, C, x, x, dy, mean, scale, shift, sum, product);
-  else if (y == nullptr)
-    gradient_sums_<Mask::input>(M, C, x, x, dy, mean, scale, shift, sum, product);
+template <Mask kMask>
+NNFAST_INLINE void gradient_sums_(int64_t M, int64_t C, const float* x, const float* y, const float* dy,
+                                  const float* mean, const float* scale, const float* shift, float* sum, float* product,
+                                  float* dz) {
+  if (dz != nullptr)
+    gradient_sums_<kMask, true>(M, C, x, y, dy, mean, scale, shift, sum, product, dz);
   else
-    gradient_sums_<Mask::output>(M, C, x, y, dy, mean, scale, shift, sum, product);
+    gradient_sums_<kMask, false>(M, C, x, y, dy, mean, scale, shift, sum, product, dz);
+}
+void gradient_sums(int64_t M, int64_t C, const float* x, const float* y, const float* dy, const float* mean,
+                   const float* scale, const float* shift, bool relu, float* sum, float* product, float* dz) {
+  if (!relu)
+    gradient_sums_<Mask::none>(M, C, x, x, dy, mean, scale, shift, sum, product, dz);
+  else if (y == nullptr)
+    gradient_sums_<Mask::input>(M, C, x, x, dy, mean, scale, shift, sum, product, dz);
+  else
+    gradient_sums_<Mask::output>(M, C, x, y, dy, mean, scale, shift, sum, product, dz);
 }
 
 template <Mask kMask>

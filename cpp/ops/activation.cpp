@@ -25,6 +25,8 @@ class ActivationOp final : public Op {
     const double cost = static_cast<double>(size_) * 0.4 * (16.0 / kernels().lanes);
     needs.forward = {{num_blocks(size_), cost}};
     if (wanted[0]) needs.backward = {{num_blocks(size_), cost}};
+    needs.overwrites_inputs = 1;
+    needs.overwrites_gradient = true;
     needs.reads_inputs = derivative_reads_input(activation_) ? 1 : 0;
     needs.reads_outputs = derivative_reads_output(activation_) ? 1 : 0;
     return needs;

@@ -1,7 +1,8 @@
 // Batch normalization of x (…, C) over all axes but the last: see column_norm.h.
 //
-// batch_norm: x, [gamma], [beta] → y, mean and (biased) variance of the batch, which have no gradient of their own.
-// batch_norm_inference: x, [gamma], [beta], mean, variance → y.
+// batch_norm: x, [gamma], [beta], [residual] → y, mean and (biased) variance of the batch, which have no gradient of
+// their own.
+// batch_norm_inference: x, [gamma], [beta], mean, variance, [residual] → y.
 #include "ops/column_norm.h"
 #include "ops/registry.h"
 
@@ -12,7 +13,7 @@ class BatchNorm final : public ColumnNorm {
  public:
   BatchNorm(const Attributes& attributes, bool training)
       : ColumnNorm(training ? "batch_norm" : "batch_norm_inference", attributes), training_(training) {
-    // Backward takes the mask of a relu from y; by default z is computed again, which needs one array less.
+    // Backward takes the mask of a relu from y, though nothing was added.
     mask_from_output_ = attributes.get<bool>("mask_from_output", false);
   }
 

@@ -101,13 +101,19 @@ Requirements BroadcastOp::require(const std::vector<bool>& wanted) {
   needs.forward = {{num_blocks(size_), cost}};
   needs.reads_inputs = settings_.reads_inputs;
   needs.reads_outputs = settings_.reads_outputs;
+  for (int k = 0; k < settings_.operands; ++k)
+    if (reductions_[k].size == size_) needs.overwrites_inputs |= 1u << k;
   backward_phases_.clear();
   bool plain = false;
   for (int k = 0; k < settings_.operands; ++k) {
     if (!wanted[k]) continue;
     Reduction& r = reductions_[k] = reduction_of(k);
     if (!r.broadcast) {
-      plain = true;
+      r.wanted = (settings_.passes_gradient >> k & 1) == 0;
+      if (r.wanted)
+        plain = true;
+      else
+        needs.passes_gradient |= 1u << k;
       continue;
     }
     backward_phases_.push_back({BackwardPhase::reduce, k});

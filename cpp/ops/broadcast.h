@@ -27,6 +27,7 @@ class BroadcastOp : public Op {
     double cost = 0;  // nanoseconds an element, with 16 lanes
     uint32_t reads_inputs = ~0u;
     uint32_t reads_outputs = 0;
+    uint32_t passes_gradient = 0;  // bit k: operand k's gradient, before any summing, is that of the output
   };
   explicit BroadcastOp(const Settings& settings) : settings_(settings) {}
 

@@ -31,18 +31,25 @@ ColumnNorm::ColumnNorm(const char* name, const Attributes& attributes)
       activation_(activation_of(attributes)),
       alpha_(alpha_of(attributes, activation_)) {
   check(epsilon_ >= 0, name_, ": epsilon must not be negative, received ", epsilon_);
+  adds_ = attributes.get<bool>("residual", false);
+  check(!adds_ || fused(), name_, ": takes a residual with the activation linear or relu, received ",
+        kActivations[static_cast<int>(activation_)].name);
   if (attributes.get<bool>("scale", true)) gamma_ = 1;
   if (attributes.get<bool>("center", true)) beta_ = gamma_ + (gamma_ < 0 ? 2 : 1);
 }
 
 void ColumnNorm::set(const std::vector<Spec>& inputs, int64_t samples, int64_t groups, int more) {
-  const size_t expected = static_cast<size_t>(next_input() + more);
+  if (adds_) residual_ = next_input() + more;
+  const size_t expected = static_cast<size_t>(next_input() + more + (adds_ ? 1 : 0));
   check(inputs.size() == expected, name_, ": expected ", expected, " inputs, received ", inputs.size(),
         "; see the attributes scale and center");
   for (const Spec& input : inputs) check(input.dtype == DType::f32, name_, ": takes float32 values, received integers");
   const Shape& x = inputs[0].shape;
   channels_ = x[-1];
-  for (size_t i = 1; i < expected; ++i)
+  if (adds_)
+    check(inputs[residual_].shape == x, name_, ": expected a residual of the shape of x, ", x, ", received ",
+          inputs[residual_].shape);
+  for (size_t i = 1; i < expected - (adds_ ? 1 : 0); ++i)
     check(inputs[i].shape == Shape{channels_}, name_, ": x of shape ", x, " has ", channels_,
           " channels, received parameters of shape ", inputs[i].shape);
   samples_ = samples;
@@ -60,7 +67,10 @@ Requirements ColumnNorm::require(const std::vector<bool>& wanted) {
   Requirements needs;
   needs.kept = {samples_ * kCoefficients * channels_};
   needs.reads_inputs = 1u | (gamma_ >= 0 ? 1u << gamma_ : 0u);
-  needs.reads_outputs = mask_from_output_ && activation_ == Activation::relu ? 1u : 0u;
+  // y may take the place of x or of the residual, dx or dresidual that of dy.
+  needs.overwrites_inputs = 1u | (adds_ ? 1u << residual_ : 0u);
+  needs.overwrites_gradient = true;
+  needs.reads_outputs = (mask_from_output_ || adds_) && activation_ == Activation::relu ? 1u : 0u;
   forward_.clear();
   auto add = [](std::vector<Step>& steps, std::vector<Phase>& phases, Step step, int64_t tasks, double cost) {
     steps.push_back(step);
@@ -74,13 +84,14 @@ Requirements ColumnNorm::require(const std::vector<bool>& wanted) {
   add(forward_, needs.forward, apply, parts, (kRead + kWrite + (fused() ? 0 : 1)) * size);
 
   const bool dx = wanted[0], dgamma = gamma_ >= 0 && wanted[gamma_], dbeta = beta_ >= 0 && wanted[beta_];
+  writes_dz_ = adds_ && wanted[residual_];
   if (given_statistics_ >= 0)
     check(!wanted[given_statistics_] && !wanted[given_statistics_ + 1], name_,
           " has no gradient with respect to given statistics");
   backward_.clear();
-  if (!dx && !dgamma && !dbeta) return needs;
-  const double dz_cost = fused() ? 0 : 1.5 * size;
-  const bool needs_sums = given_statistics_ < 0 || dgamma || dbeta;
+  if (!dx && !dgamma && !dbeta && !writes_dz_) return needs;
+  const double dz_cost = (fused() ? 0 : 1.5 * size) + (writes_dz_ ? kWrite * size : 0);
+  const bool needs_sums = given_statistics_ < 0 || dgamma || dbeta || writes_dz_;
   if (needs_sums) add(backward_, needs.backward, sums, parts, 2 * kRead * size + dz_cost);
   add(backward_, needs.backward, combine, samples_ * blocks, per_channel);
   if (samples_ != 1 && (dgamma || dbeta))
@@ -176,10 +187,12 @@ void ColumnNorm::make_coefficients(const Args& args, int64_t task) const {
 void ColumnNorm::apply_coefficients(const Args& args, int64_t task) const {
   const Task part = task_of(task);
   const float *x = args.inputs[0] + part.first, *kept = args.kept[0] + part.sample * kCoefficients * channels_;
+  const float* residual = adds_ ? args.inputs[residual_] + part.first : nullptr;
   float* y = args.outputs[0] + part.first;
   auto normalize = [&](int64_t row, int64_t rows) {
     kernels().norm->normalize(rows, channels_, x + row * channels_, kept, kept + kScale * channels_,
-                              kept + kShift * channels_, activation_ == Activation::relu, y + row * channels_);
+                              kept + kShift * channels_, residual, activation_ == Activation::relu,
+                              y + row * channels_);
   };
   if (fused()) return normalize(0, part.rows);
   for_blocks(part.rows, [&](int64_t row, int64_t rows) {
@@ -194,9 +207,15 @@ void ColumnNorm::differentiate(const float* x, const float* dy, int64_t rows, co
   const int64_t size = rows * channels_;
   const int a = static_cast<int>(activation_);
   float* z = dz + size;
-  kernels().norm->normalize(rows, channels_, x, kept, kept + kScale * channels_, kept + kShift * channels_, false, z);
+  kernels().norm->normalize(rows, channels_, x, kept, kept + kScale * channels_, kept + kShift * channels_, nullptr,
+                            false, z);
   if (derivative_reads_output(activation_)) kernels().activations->forward[a](size, z, z, alpha_);
   kernels().activations->backward[a](size, z, z, dy, dz, alpha_);
+}
+
+// Where y must be read to see where z was positive; null where z is computed again, which needs one array less.
+const float* ColumnNorm::output_for_mask(const Args& args, int64_t first) const {
+  return activation_ == Activation::relu && (mask_from_output_ || adds_) ? args.outputs[0] + first : nullptr;
 }
 
 void ColumnNorm::take_sums(const Args& args, int64_t task, Worker& worker) const {
@@ -204,14 +223,13 @@ void ColumnNorm::take_sums(const Args& args, int64_t task, Worker& worker) const
   const float *x = args.inputs[0] + part.first, *dy = args.output_grads[0] + part.first,
               *kept = args.kept[0] + part.sample * kCoefficients * channels_;
   float* sum = args.scratch + task * 2 * channels_;
+  float* residual = writes_dz_ ? args.input_grads[residual_] + part.first : nullptr;
   std::fill_n(sum, 2 * channels_, 0.0f);
   auto add = [&](const float* x, const float* y, const float* dz, int64_t rows, bool relu) {
     kernels().norm->gradient_sums(rows, channels_, x, y, dz, kept, kept + kScale * channels_, kept + kShift * channels_,
-                                  relu, sum, sum + channels_);
+                                  relu, sum, sum + channels_, residual);
   };
-  if (fused())
-    return add(x, mask_from_output_ ? args.outputs[0] + part.first : nullptr, dy, part.rows,
-               activation_ == Activation::relu);
+  if (fused()) return add(x, output_for_mask(args, part.first), dy, part.rows, activation_ == Activation::relu);
   for_blocks(part.rows, [&](int64_t row, int64_t rows) {
     const int64_t at = row * channels_;
     differentiate(x + at, dy + at, rows, kept, worker.scratch);
@@ -277,8 +295,8 @@ void ColumnNorm::sum_over_samples(const Args& args) const {
 
 void ColumnNorm::take_gradient(const Args& args, int64_t task, Worker& worker) const {
   const Task part = task_of(task);
-  const float *x = args.inputs[0] + part.first, *dy = args.output_grads[0] + part.first,
-              *kept = args.kept[0] + part.sample * kCoefficients * channels_;
+  const float *x = args.inputs[0] + part.first, *kept = args.kept[0] + part.sample * kCoefficients * channels_;
+  const float* dy = (writes_dz_ ? args.input_grads[residual_] : args.output_grads[0]) + part.first;
   float* dx = args.input_grads[0] + part.first;
   const float* result = args.scratch + results_ + part.sample * 4 * channels_;
   auto write = [&](const float* x, const float* y, const float* dz, int64_t rows, bool relu, float* dx) {
@@ -287,8 +305,8 @@ void ColumnNorm::take_gradient(const Args& args, int64_t task, Worker& worker) c
                                        result + kSlope * channels_, dx);
   };
   if (fused())
-    return write(x, mask_from_output_ ? args.outputs[0] + part.first : nullptr, dy, part.rows,
-                 activation_ == Activation::relu, dx);
+    return write(x, output_for_mask(args, part.first), dy, part.rows, activation_ == Activation::relu && !writes_dz_,
+                 dx);
   for_blocks(part.rows, [&](int64_t row, int64_t rows) {
     const int64_t at = row * channels_;
     differentiate(x + at, dy + at, rows, kept, worker.scratch);

@@ -2,9 +2,10 @@
 // its own: one sample for batch normalization, one an image for group normalization. A statistic belongs to a group of
 // neighbouring channels; in batch normalization every channel is a group.
 //
-//   z = (x − mean)·scale + shift,  scale = gamma·inv_std,  inv_std = 1/√(variance + epsilon),  y = activation(z)
+//   z = (x − mean)·scale + shift + residual,  scale = gamma·inv_std,  inv_std = 1/√(variance + epsilon)
+//   y = activation(z)
 //
-//   dz = dy·activation'(z)    dbeta = Σ dz    dgamma = Σ dz·x̂,  x̂ = (x − mean)·inv_std
+//   dz = dy·activation'(z) = dresidual    dbeta = Σ dz    dgamma = Σ dz·x̂,  x̂ = (x − mean)·inv_std
 //   dx = scale·dz − inv_std·Σ gamma·dz / n − x̂·inv_std·Σ gamma·dz·x̂ / n      (sums over the group's n elements)
 //
 // Statistics are sums over parts of the rows, cut by shape, in float about a value near the mean, joined in double.
@@ -26,7 +27,7 @@ class ColumnNorm : public Op {
 
  protected:
   // Attributes: scale and center (true by default: gamma and beta are inputs 1 and 2, or beta is input 1), epsilon,
-  // activation, alpha.
+  // activation, alpha, residual (false by default: the last input is added to z, and the activation is linear or relu).
   ColumnNorm(const char* name, const Attributes& attributes);
 
   // x (samples, rows, channels), already known to be so; the other inputs are checked here, and that there are no more
@@ -45,6 +46,7 @@ class ColumnNorm : public Op {
   void take_moments(const Args& args, int64_t task) const;
   void make_coefficients(const Args& args, int64_t task) const;
   void apply_coefficients(const Args& args, int64_t task) const;
+  const float* output_for_mask(const Args& args, int64_t first) const;
   void take_sums(const Args& args, int64_t task, Worker& worker) const;
   void combine_sums(const Args& args, int64_t task) const;
   void sum_over_samples(const Args& args) const;
@@ -70,6 +72,9 @@ class ColumnNorm : public Op {
   Activation activation_;
   float alpha_;
   int gamma_ = -1, beta_ = -1;
+  bool adds_ = false;
+  int residual_ = -1;       // input
+  bool writes_dz_ = false;  // as the residual's gradient
   int64_t samples_ = 1, rows_ = 0, channels_ = 0, groups_ = 1;
   RowTasks parts_;
   int64_t results_ = 0;  // where in the backward scratch the joined sums begin

@@ -26,6 +26,8 @@ class UnaryOp final : public Op {
     const double cost = static_cast<double>(size_) * 0.4 * (16.0 / kernels().lanes);
     needs.forward = {{num_blocks(size_), cost}};
     if (wanted[0]) needs.backward = {{num_blocks(size_), cost}};
+    needs.overwrites_inputs = 1;
+    needs.overwrites_gradient = true;
     needs.reads_inputs = reads_ == UnaryInfo::x ? 1 : 0;
     needs.reads_outputs = reads_ == UnaryInfo::y ? 1 : 0;
     return needs;
@@ -70,6 +72,8 @@ class BinaryOp final : public BroadcastOp {
     s.cost = static_cast<Binary>(index) == Binary::power ? 2.0 : 0.15;  // measured
     s.reads_inputs = kBinary[index].derivatives_read == BinaryInfo::nothing ? 0 : 3;
     s.reads_outputs = kBinary[index].derivatives_read == BinaryInfo::inputs_and_y ? 1 : 0;
+    if (static_cast<Binary>(index) == Binary::add) s.passes_gradient = 3;
+    if (static_cast<Binary>(index) == Binary::subtract) s.passes_gradient = 1;
     return s;
   }
 
@@ -89,12 +93,12 @@ class AddN final : public Op {
   }
 
   Requirements require(const std::vector<bool>& wanted) override {
-    wanted_ = wanted;
     Requirements needs;
-    const double cost = static_cast<double>(size_ * count_) * 0.1;
-    needs.forward = {{num_blocks(size_), cost}};
-    needs.backward = {{num_blocks(size_), cost}};
+    needs.forward = {{num_blocks(size_), static_cast<double>(size_ * count_) * 0.1}};
     needs.reads_inputs = needs.reads_outputs = 0;
+    needs.overwrites_inputs = ~0u;
+    for (size_t i = 0; i < wanted.size(); ++i)
+      if (wanted[i]) needs.passes_gradient |= 1u << i;
     return needs;
   }
 
@@ -103,15 +107,10 @@ class AddN final : public Op {
     kernels().elementwise->add_n(size, count_, args.inputs, begin, args.outputs[0] + begin);
   }
 
-  void backward(const Args& args, int, int64_t task, Worker&) const override {
-    const auto [begin, size] = block(size_, task);
-    for (int64_t k = 0; k < count_; ++k)
-      if (wanted_[k]) std::copy_n(args.output_grads[0] + begin, size, args.input_grads[k] + begin);
-  }
+  void backward(const Args&, int, int64_t, Worker&) const override {}
 
  private:
   int64_t count_ = 0, size_ = 0;
-  std::vector<bool> wanted_;
 };
 
 class Cast final : public Op {

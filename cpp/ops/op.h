@@ -54,6 +54,11 @@ struct Requirements {
   uint32_t reads_inputs = ~0u;   // bit i: backward reads input i
   uint32_t reads_outputs = ~0u;  // bit i: backward reads output i
   bool view = false;             // output 0 is input 0 under another shape: no work, shared memory
+  // What may share memory, where nothing else needs the old contents: an element is read before the new one is written
+  // in its place.
+  uint32_t overwrites_inputs = 0;    // bit i: output 0 may be where input i is
+  bool overwrites_gradient = false;  // the gradient of an input may be where that of output 0 is
+  uint32_t passes_gradient = 0;      // bit i: the gradient of input i is that of output 0; backward does not write it
 };
 
 class Op {

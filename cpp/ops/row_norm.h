@@ -50,6 +50,8 @@ class RowNorm final : public Op {
     if (kCentered) needs.kept.push_back(rows_);
     needs.reads_inputs = 1u | (gamma_ >= 0 ? 1u << gamma_ : 0u);
     needs.reads_outputs = 0;
+    needs.overwrites_inputs = 1;
+    needs.overwrites_gradient = true;
     const bool dgamma = gamma_ >= 0 && wanted[gamma_], dbeta = beta_ >= 0 && wanted[beta_];
     if (!wanted[0] && !dgamma && !dbeta) return needs;
     needs.backward = {{tasks_.count(), size}};

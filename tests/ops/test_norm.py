@@ -102,6 +102,40 @@ def test_batch_norm_gradients_equal_those_of_torch(shape, activation, mask_from_
             close(got, expected, 5e-5)
 
 
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+@pytest.mark.parametrize("wanted", [(True, True, True, True), (False, True, False, True), (True, True, True, False)])
+@pytest.mark.parametrize("shape", [*SHAPES, (9, 1), (9, 15), (9, 16), (300, 130)], ids=str)
+def test_batch_norm_with_a_residual(shape, wanted, activation):
+    rng = np.random.default_rng(12)
+    inputs = [*operands(shape, rng), rng.normal(size=shape).astype(np.float32)]
+    dy = rng.normal(size=shape).astype(np.float32)
+    z = batch_norm(*float64(*inputs[:3])) + inputs[3]
+
+    def formula(torch, x, gamma, beta, residual):
+        axes = tuple(range(x.ndim - 1))
+        d = x - x.mean(axes)
+        z = d / torch.sqrt((d * d).mean(axes) + EPSILON) * gamma + beta + residual
+        return torch.relu(z) if activation == "relu" else z
+
+    gradients = torch_gradients(formula, inputs, dy)
+    settings = {"activation": activation, "residual": True}
+    for _, (y, *_), got in run_on_each_isa("batch_norm", inputs, grads=[dy, None, None], wanted=wanted, **settings):
+        close(y, np.maximum(z, 0) if activation == "relu" else z, 5e-6)
+        for is_wanted, ours, theirs in zip(wanted, got, gradients, strict=True):
+            if is_wanted:
+                close(ours, theirs, 5e-5)
+            else:
+                assert ours is None
+    axes = tuple(range(len(shape) - 1))
+    given = [*inputs[:3], inputs[0].mean(axes, np.float64), inputs[0].var(axes, np.float64), inputs[3]]
+    results = run_on_each_isa(
+        "batch_norm_inference", given, grads=[dy], wanted=[False] * 5 + [True], **settings
+    )  # fmt: skip
+    for _, (y,), (*_, got) in results:
+        close(y, np.maximum(z, 0) if activation == "relu" else z, 5e-6)
+        close(got, gradients[3], 1e-6)
+
+
 @pytest.mark.parametrize("activation", ["linear", "tanh"])
 @pytest.mark.parametrize("wanted", [(True, True, True), (True, False, False), (False, True, False)])
 def test_batch_norm_inference_gradients(wanted, activation):
