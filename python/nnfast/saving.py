@@ -253,7 +253,7 @@ def _write(filepath: Any, tensors: dict[str, np.ndarray], content: dict[str, Any
         text = json.dumps({"format": FORMAT, "version": _core.version, **content}, default=_plain)
     except TypeError as error:
         raise ValueError(f"the model's configuration cannot be written as JSON: {error}") from error
-    data = save({key: np.ascontiguousarray(value) for key, value in tensors.items()}, {"nnfast": text})
+    data = save({key: np.asarray(value, order="C") for key, value in tensors.items()}, {"nnfast": text})
     # A reader finds the old file or the new one, whole, even after a power cut.
     handle, temporary = tempfile.mkstemp(dir=path.parent or Path(), prefix=f".{path.name}.")
     try:

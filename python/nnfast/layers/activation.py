@@ -196,13 +196,13 @@ class Softmax(Layer):
 
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
-        self.axis = axis
+        self.axis = list(axis) if isinstance(axis, (list, tuple)) else axis
         self.built = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is not None:
             inputs = ops.where(mask, inputs, -3e38)
-        if isinstance(self.axis, (list, tuple)):
+        if isinstance(self.axis, list):
             if len(self.axis) > 1:
                 return ops.exp(inputs - ops.logsumexp(inputs, axis=self.axis, keepdims=True))
             return ops.softmax(inputs, self.axis[0])

@@ -413,7 +413,8 @@ class Layer:
             given = inspect.signature(type(self).__init__).bind(self, *args, **kwargs).arguments
         except TypeError:
             return {}
-        given = {**given, **given.pop("kwargs", {})}
+        further = given.pop("kwargs", {})
+        given.update(further)
         plain = (bool, int, float, str, type(None))
         result = {}
         for name, value in given.items():

@@ -145,7 +145,7 @@ class Dot(Merge):
             isinstance(axes, (list, tuple)) and len(axes) == 2 and all(isinstance(axis, int) for axis in axes)
         ):
             raise ValueError(f"Dot {self.name!r}: expected axes to be an integer or a pair of them; received {axes!r}")
-        self.axes = axes
+        self.axes = list(axes) if isinstance(axes, tuple) else axes
         self.normalize = normalize
 
     def call(self, inputs: Any) -> Any:
