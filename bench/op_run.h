@@ -46,6 +46,7 @@ class OpRun {
   void forward() const { forward_.run(threads_); }
   void backward() const { backward_.run(threads_); }
   const Requirements& needs() const { return needs_; }
+  float* input(size_t i) const { return const_cast<float*>(inputs_[i]); }
 
  private:
   float* hold(Buffer buffer) {

@@ -14,7 +14,7 @@ struct PassCase {
   std::string name, op;
   std::vector<Shape> inputs;
   Attributes attributes;
-  int forward_passes, backward_passes;  // over an array as large as the first input: the fewest that will do
+  double forward_passes, backward_passes;  // over an array as large as the first input: the fewest that will do
   std::vector<bool> wanted = std::vector<bool>(inputs.size(), true);
 };
 
