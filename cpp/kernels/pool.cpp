@@ -8,12 +8,29 @@ namespace {
 
 using Images = Kernels::Pool::Images;
 
-// Places of the maximum, in memory: one byte, or four where the window has more than 256 taps.
-typedef uint8_t Bytes __attribute__((vector_size(kLanes), aligned(1), may_alias));
-NNFAST_INLINE void store_places(uint8_t* p, VI v) { *reinterpret_cast<Bytes*>(p) = __builtin_convertvector(v, Bytes); }
+// Places of the maximum, in memory: one byte, or four where the window has more than 256 taps. GCC widens and narrows
+// vectors of bytes element by element where it is not told the instruction.
+NNFAST_INLINE void store_places(uint8_t* p, VI v) {
+#if defined(__AVX512F__)
+  _mm512_mask_cvtepi32_storeu_epi8(p, 0xffff, (__m512i)v);
+#elif defined(__AVX2__)
+  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128((__m256i)v), _mm256_extracti128_si256((__m256i)v, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+#else
+  for (int i = 0; i < kLanes; ++i) p[i] = static_cast<uint8_t>(v[i]);
+#endif
+}
 NNFAST_INLINE void store_places(int32_t* p, VI v) { *reinterpret_cast<VIu*>(p) = v; }
 NNFAST_INLINE VI load_places(const uint8_t* p) {
-  return __builtin_convertvector(*reinterpret_cast<const Bytes*>(p), VI);
+#if defined(__AVX512F__)
+  return (VI)_mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#elif defined(__AVX2__)
+  return (VI)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+#else
+  VI v;
+  for (int i = 0; i < kLanes; ++i) v[i] = p[i];
+  return v;
+#endif
 }
 NNFAST_INLINE VI load_places(const int32_t* p) { return *reinterpret_cast<const VIu*>(p); }
 
@@ -49,40 +66,62 @@ NNFAST_INLINE Span outputs_of(const Window& w, int axis, int64_t i) {
   return {at < w.size[axis] ? 0 : (at - w.size[axis]) / w.stride[axis] + 1, end < w.out[axis] ? end : w.out[axis]};
 }
 
-// What one output pixel sees: taps inside the image, and where tap (0, 0, 0) would lie.
+// What one output pixel sees of the image.
 struct View {
-  const Window& window;
-  int64_t channels;
-  const float* x;
+  const float* x;     // the first pixel
+  int32_t first_tap;  // its number in the window
   Span taps[3];
+  int64_t channels, line, plane;  // floats from pixel to pixel along width, height and depth
+  int32_t line_taps, plane_taps;  // and taps
+
+  int64_t count() const { return taps[0].size() * taps[1].size() * taps[2].size(); }
 
   // f(pixel, number of the tap), in the order of the taps.
   template <class F>
-  NNFAST_INLINE void each(const View& view, F&& f) {
-    const Window& w = view.window;
-    for (int64_t d = view.taps[0].begin; d < view.taps[0].end; ++d)
-      for (int64_t h = view.taps[1].begin; h < view.taps[1].end; ++h) {
-        const int64_t line = d * w.size[1] + h;
-        const float* pixel = view.x + ((d * w.in[1] + h) * w.in[2] + view.taps[2].begin) * view.channels;
-        for (int64_t k = view.taps[2].begin; k < view.taps[2].end; ++k, pixel += view.channels)
-          f(pixel, static_cast<int32_t>(line * w.size[2] + k));
+  NNFAST_LAMBDA void each(F&& f) const {
+    if (taps[0].size() == 1 && taps[1].size() == 2 && taps[2].size() == 2) {  // most windows there are
+      f(x, first_tap);
+      f(x + channels, first_tap + 1);
+      f(x + line, first_tap + line_taps);
+      f(x + line + channels, first_tap + line_taps + 1);
+      return;
+    }
+    const float* front = x;
+    int32_t front_tap = first_tap;
+    for (int64_t d = taps[0].size(); d > 0; --d, front += plane, front_tap += plane_taps) {
+      const float* top = front;
+      int32_t top_tap = front_tap;
+      for (int64_t h = taps[1].size(); h > 0; --h, top += line, top_tap += line_taps) {
+        const float* pixel = top;
+        int32_t tap = top_tap;
+        for (int64_t k = taps[2].size(); k > 0; --k, pixel += channels, ++tap) f(pixel, tap);
       }
+    }
   }
-  int64_t count() const { return taps[0].size() * taps[1].size() * taps[2].size(); }
 };
 
 // f(view, number of the pixel) for each pixel of some rows of the output.
 template <class F>
 NNFAST_INLINE void each_output(const Images& images, int64_t first, int64_t count, const float* x, F&& f) {
   const Window& w = *images.window;
+  View view;
+  view.channels = images.channels;
+  view.line = w.in[2] * view.channels;
+  view.plane = w.in[1] * view.line;
+  view.line_taps = static_cast<int32_t>(w.size[2]);
+  view.plane_taps = static_cast<int32_t>(w.size[1] * w.size[2]);
   for (int64_t row = first; row < first + count; ++row) {
     const int64_t h = row % w.out[1], d = row / w.out[1] % w.out[0], image = row / w.out[1] / w.out[0];
-    const int64_t top = h * w.stride[1] - w.pad[1], front = d * w.stride[0] - w.pad[0];
-    const int64_t line = (image * w.in[0] + front) * w.in[1] + top;
-    View view{w, images.channels, nullptr, {taps_inside(w, 0, d), taps_inside(w, 1, h), {}}};
+    view.taps[0] = taps_inside(w, 0, d);
+    view.taps[1] = taps_inside(w, 1, h);
+    const float* start = x + image * w.in[0] * view.plane +
+                         (d * w.stride[0] - w.pad[0] + view.taps[0].begin) * view.plane +
+                         (h * w.stride[1] - w.pad[1] + view.taps[1].begin) * view.line;
+    const int32_t start_tap = static_cast<int32_t>((view.taps[0].begin * w.size[1] + view.taps[1].begin) * w.size[2]);
     for (int64_t o = 0; o < w.out[2]; ++o) {
-      view.x = x + (line * w.in[2] + o * w.stride[2] - w.pad[2]) * images.channels;
       view.taps[2] = taps_inside(w, 2, o);
+      view.x = start + (o * w.stride[2] - w.pad[2] + view.taps[2].begin) * view.channels;
+      view.first_tap = start_tap + static_cast<int32_t>(view.taps[2].begin);
       f(view, row * w.out[2] + o);
     }
   }
@@ -101,8 +140,6 @@ template <class Place>
 void max_rows(const Images& images, int64_t first, int64_t count, const float* x, float* y, Place* places) {
   const int64_t channels = images.channels;
   each_output(images, first, count, x, [&](const View& view, int64_t pixel) NNFAST_LAMBDA {
-    const int32_t first_tap = static_cast<int32_t>(
-        (view.taps[0].begin * view.window.size[1] + view.taps[1].begin) * view.window.size[2] + view.taps[2].begin);
     each_channel(channels, [&](auto vectors, auto partial, int64_t c) NNFAST_LAMBDA {
       constexpr int kVectors = decltype(vectors)::value;
       constexpr bool kPartial = decltype(partial)::value;
@@ -110,9 +147,9 @@ void max_rows(const Images& images, int64_t first, int64_t count, const float* x
       VI at[kVectors];
       static_for<kVectors>([&](auto v) NNFAST_LAMBDA {
         best[v] = broadcast(-__builtin_inff());
-        at[v] = first_tap - VI{};
+        at[v] = view.first_tap - VI{};
       });
-      View::each(view, [&](const float* p, int32_t tap) NNFAST_LAMBDA {
+      view.each([&](const float* p, int32_t tap) NNFAST_LAMBDA {
         static_for<kVectors>([&](auto v) NNFAST_LAMBDA {
           const V value = read<kPartial>(p + c + v * kLanes, channels - c);
           const VI better = (value > best[v]) | (value != value);  // never again after a NaN but for another
@@ -144,7 +181,7 @@ void average(const Images& images, int64_t first, int64_t count, const float* x,
       constexpr bool kPartial = decltype(partial)::value;
       V sum[kVectors];
       static_for<kVectors>([&](auto v) NNFAST_LAMBDA { sum[v] = V{}; });
-      View::each(view, [&](const float* p, int32_t) NNFAST_LAMBDA {
+      view.each([&](const float* p, int32_t) NNFAST_LAMBDA {
         static_for<kVectors>([&](auto v) NNFAST_LAMBDA { sum[v] += read<kPartial>(p + c + v * kLanes, channels - c); });
       });
       static_for<kVectors>([&](auto v) NNFAST_LAMBDA {
@@ -172,13 +209,20 @@ void spread_row(const Images& images, const Gradient& gradient, float* dx) {
       typename Gradient::Part part[kVectors];
       static_for<kVectors>(
           [&](auto v) NNFAST_LAMBDA { part[v] = gradient.template part<kPartial>(o, c + v * kLanes, taps.size()); });
-      for (int64_t k = taps.begin; k < taps.end; ++k)
+      const auto add = [&](int64_t k) NNFAST_LAMBDA {
         static_for<kVectors>([&](auto v) NNFAST_LAMBDA {
           float* p = pixels + k * images.channels + c + v * kLanes;
           V sum = part[v].at(k);
           if constexpr (Accumulate) sum += read<kPartial>(p, images.channels - c);
           write<kPartial>(p, sum, images.channels - c);
         });
+      };
+      if (taps.size() == 2) {
+        add(taps.begin);
+        add(taps.begin + 1);
+      } else {
+        for (int64_t k = taps.begin; k < taps.end; ++k) add(k);
+      }
     });
   }
 }
