@@ -8,9 +8,9 @@ namespace {
 using Line = Kernels::Depthwise::Line;
 using Weights = Kernels::Depthwise::Weights;
 
-// NP pixels from pixel i on, one vector of channels from c on. A multiplication takes a load of its own, and both keep
+// NP pixels from pixel i on, NV vectors of channels from c on. A multiplication takes a load of its own, and both keep
 // pace: nothing is gained by holding neighbouring pixels in registers.
-template <int NP, bool Partial>
+template <int NP, int NV, bool Partial>
 NNFAST_INLINE void pixels(const Line& s, int64_t i, int64_t c, int64_t lanes) {
   auto read = [&](const float* p) NNFAST_LAMBDA {
     if constexpr (Partial)
@@ -19,26 +19,37 @@ NNFAST_INLINE void pixels(const Line& s, int64_t i, int64_t c, int64_t lanes) {
       return load(p);
   };
   float* out = s.out + i * s.out_step + c;
-  V acc[NP];
+  if (s.next)
+    static_for<NP>([&](auto p) NNFAST_LAMBDA {
+      static_for<NV>([&](auto v)
+                         NNFAST_LAMBDA { __builtin_prefetch(s.next + (i + p) * s.x_step + c + v * kLanes, 0, 2); });
+    });
+  V acc[NP * NV];
   static_for<NP>([&](auto p) NNFAST_LAMBDA {
-    if (s.accumulate)
-      acc[p] = read(out + p * s.out_step);
-    else
-      acc[p] = s.bias ? read(s.bias + c) : V{};
+    static_for<NV>([&](auto v) NNFAST_LAMBDA {
+      if (s.accumulate)
+        acc[p * NV + v] = read(out + p * s.out_step + v * kLanes);
+      else
+        acc[p * NV + v] = s.bias ? read(s.bias + c + v * kLanes) : V{};
+    });
   });
   for (int64_t r = 0; r < s.num_rows; ++r) {
     const float* x = s.x[r] + i * s.x_step + c;
     const float* w = s.w[r] + c;
     for (int64_t tap = 0; tap < s.taps; ++tap, x += s.tap_step, w += s.w_step) {
-      const V weight = read(w);
-      static_for<NP>([&](auto p) NNFAST_LAMBDA { acc[p] += read(x + p * s.x_step) * weight; });
+      static_for<NV>([&](auto v) NNFAST_LAMBDA {
+        const V weight = read(w + v * kLanes);
+        static_for<NP>([&](auto p) NNFAST_LAMBDA { acc[p * NV + v] += read(x + p * s.x_step + v * kLanes) * weight; });
+      });
     }
   }
   static_for<NP>([&](auto p) NNFAST_LAMBDA {
-    if constexpr (Partial)
-      store_first(out + p * s.out_step, acc[p], lanes);
-    else
-      store(out + p * s.out_step, acc[p]);
+    static_for<NV>([&](auto v) NNFAST_LAMBDA {
+      if constexpr (Partial)
+        store_first(out + p * s.out_step, acc[p * NV + v], lanes);
+      else
+        store(out + p * s.out_step + v * kLanes, acc[p * NV + v]);
+    });
   });
 }
 
@@ -46,8 +57,11 @@ template <int NP>
 int64_t blocks_of_pixels(const Line& s, int64_t i) {
   for (; i + NP <= s.count; i += NP) {
     int64_t c = 0;
-    for (; c + kLanes <= s.channels; c += kLanes) pixels<NP, false>(s, i, c, kLanes);
-    if (c < s.channels) pixels<NP, true>(s, i, c, s.channels - c);
+    constexpr int NV = NP == 1 ? 4 : 8 / NP;  // enough sums in the making to hide a multiplication's latency
+    if constexpr (NV > 1)
+      for (; c + NV * kLanes <= s.channels; c += NV * kLanes) pixels<NP, NV, false>(s, i, c, kLanes);
+    for (; c + kLanes <= s.channels; c += kLanes) pixels<NP, 1, false>(s, i, c, kLanes);
+    if (c < s.channels) pixels<NP, 1, true>(s, i, c, s.channels - c);
   }
   return i;
 }
@@ -55,6 +69,7 @@ int64_t blocks_of_pixels(const Line& s, int64_t i) {
 void line(const Line& s) {
   int64_t i = blocks_of_pixels<8>(s, 0);
   i = blocks_of_pixels<4>(s, i);
+  i = blocks_of_pixels<2>(s, i);
   blocks_of_pixels<1>(s, i);
 }
 

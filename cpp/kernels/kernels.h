@@ -261,6 +261,7 @@ struct Kernels {
       const float* bias;  // or null; where accumulate is not set
       float* out;
       bool accumulate;
+      const float* next;  // or null: a row like those of x that will be wanted soon
     };
     void (*line)(const Line& line);
     // dw (taps, channels) += Σ over `count` pixels of x · dy.

@@ -60,6 +60,13 @@ class DepthwisePass : public ConvPass {
     return shape_.images * shape_.out_pixels() * shape_.taps() * ceil_div(channels_, kernels().lanes) * kNsPerVector +
            (shape_.input_size() + shape_.output_size()) / kFloatsPerNs;
   }
+  // Rows are gone through for so many channels at a time that those which the next row sees again are still in a
+  // level-1 cache, 32 KB of it; for all channels where that would leave short runs of memory.
+  int64_t channel_block(const int64_t* row_pixels) const {
+    const int64_t rows = w_.size[0] * w_.size[1] + 1;
+    const int64_t fitting = 8 * 1024 / std::max<int64_t>(1, row_pixels[2] * rows) / kLine * kLine;
+    return multiplier_ == 1 && fitting >= 128 ? fitting : channels_;
+  }
   // A row of input pixels, spread where the multiplier is not 1.
   const float* input_row(const float* x, int64_t row, float* spread) const {
     const int64_t size = w_.in[2] * shape_.channels;
@@ -80,6 +87,7 @@ class DepthwiseForward final : public DepthwisePass {
   DepthwiseForward(const ConvShape& shape, const ConvEpilogue& epilogue) : DepthwisePass(shape), epilogue_(epilogue) {
     rows_ = shape.images * w_.out[0] * w_.out[1];
     rows_per_task_ = std::clamp<int64_t>(static_cast<int64_t>(2e4 * rows_ / cost()), 1, std::max<int64_t>(1, rows_));
+    channel_block_ = channel_block(w_.in);
     spread_ = multiplier_ == 1 ? 0 : round_up(w_.in[2] * channels_, kLine);
     worker_scratch_ = kMaxRows * spread_;
     phases_.push_back({ceil_div(rows_, rows_per_task_), cost()});
@@ -87,13 +95,16 @@ class DepthwiseForward final : public DepthwisePass {
 
   void run(const ConvArgs& args, int, int64_t task, float*, const Worker& worker) const override {
     const int64_t end = std::min(rows_, (task + 1) * rows_per_task_);
-    for (int64_t row = task * rows_per_task_; row < end; ++row) forward_row(args, row, worker.scratch);
+    for (int64_t first = 0; first < channels_; first += channel_block_)
+      for (int64_t row = task * rows_per_task_; row < end; ++row)
+        forward_row(args, row, first, std::min(channel_block_, channels_ - first), worker.scratch);
   }
 
  private:
-  void forward_row(const ConvArgs& args, int64_t row, float* spread) const {
+  void forward_row(const ConvArgs& args, int64_t row, int64_t channel, int64_t channels, float* spread) const {
     const int64_t oh = row % w_.out[1], od = row / w_.out[1] % w_.out[0], image = row / w_.out[1] / w_.out[0];
-    const int64_t at = row * w_.out[2] * channels_;
+    const int64_t at = row * w_.out[2] * channels_ + channel;
+    const float* bias = epilogue_.bias ? args.bias + channel : nullptr;
     const float *x[kMaxRows], *w[kMaxRows];
     int64_t count = 0;
     bool accumulate = false;
@@ -101,19 +112,25 @@ class DepthwiseForward final : public DepthwisePass {
       const int64_t in = row_at(w_.in, image, od * w_.stride[0] - w_.pad[0] + k / w_.size[1] * w_.dilation[0],
                                 oh * w_.stride[1] - w_.pad[1] + k % w_.size[1] * w_.dilation[1]);
       if (in < 0) continue;
-      x[count] = input_row(args.x, in, spread + count * spread_);
-      w[count++] = args.w + k * kernel_row_;
+      x[count] = input_row(args.x, in, spread + count * spread_) + channel;
+      w[count++] = args.w + k * kernel_row_ + channel;
       if (count == kMaxRows) {
-        sum_rows(args, x, w, count, accumulate, args.out + at);
+        sum_rows(channels, bias, x, w, count, accumulate, args.out + at, nullptr);
         count = 0;
         accumulate = true;
       }
     }
-    if (count > 0 || !accumulate) sum_rows(args, x, w, count, accumulate, args.out + at);
-    activate(epilogue_, args.out + at, args.activated + at, w_.out[2], channels_, channels_);
+    // The next output row sees one row more, most likely.
+    const int64_t next = row_at(w_.in, image, od * w_.stride[0] - w_.pad[0] + (w_.size[0] - 1) * w_.dilation[0],
+                                (oh + 1) * w_.stride[1] - w_.pad[1] + (w_.size[1] - 1) * w_.dilation[1]);
+    const bool soon = next >= 0 && multiplier_ == 1;
+    if (count > 0 || !accumulate)
+      sum_rows(channels, bias, x, w, count, accumulate, args.out + at,
+               soon ? args.x + next * w_.in[2] * channels_ + channel : nullptr);
+    activate(epilogue_, args.out + at, args.activated + at, w_.out[2], channels, channels_);
   }
-  void sum_rows(const ConvArgs& args, const float** x, const float** w, int64_t count, bool accumulate,
-                float* out) const {
+  void sum_rows(int64_t channels, const float* bias, const float** x, const float** w, int64_t count, bool accumulate,
+                float* out, const float* next) const {
     const Row row{w_.out[2], w_.in[2], -w_.pad[2], w_.stride[2], w_.dilation[2], w_.size[2]};
     each_run(row, [&](int64_t first, int64_t pixels, int64_t tap, int64_t taps) {
       const float *from[kMaxRows], *weights[kMaxRows];
@@ -121,15 +138,16 @@ class DepthwiseForward final : public DepthwisePass {
         from[r] = x[r] + row.at(first, tap) * channels_;
         weights[r] = w[r] + tap * channels_;
       }
-      kernels().depthwise->line({from, weights, count, taps, pixels, channels_, row.step * channels_,
-                                 row.tap_step * channels_, channels_, channels_, epilogue_.bias ? args.bias : nullptr,
-                                 out + first * channels_, accumulate});
+      kernels().depthwise->line({from, weights, count, taps, pixels, channels, row.step * channels_,
+                                 row.tap_step * channels_, channels_, channels_, bias, out + first * channels_,
+                                 accumulate, next ? next + row.at(first, tap) * channels_ : nullptr});
     });
   }
 
   const ConvEpilogue epilogue_;
   int64_t rows_, rows_per_task_;  // of output pixels, of all images
-  int64_t spread_;                // floats of a spread row
+  int64_t channel_block_;
+  int64_t spread_;  // floats of a spread row
 };
 
 class DepthwiseBackwardData final : public DepthwisePass {
@@ -137,6 +155,7 @@ class DepthwiseBackwardData final : public DepthwisePass {
   explicit DepthwiseBackwardData(const ConvShape& shape) : DepthwisePass(shape) {
     rows_ = shape.images * w_.in[0] * w_.in[1];
     rows_per_task_ = std::clamp<int64_t>(static_cast<int64_t>(2e4 * rows_ / cost()), 1, std::max<int64_t>(1, rows_));
+    channel_block_ = channel_block(w_.out);
     // Tap kw meets input column iw where iw + pad - kw * dilation is a multiple of the stride: every period_-th tap.
     for (period_ = 1; period_ * w_.dilation[2] % w_.stride[2] != 0;) ++period_;
     worker_scratch_ = multiplier_ == 1 ? 0 : round_up(w_.in[2] * channels_, kLine);
@@ -145,15 +164,16 @@ class DepthwiseBackwardData final : public DepthwisePass {
 
   void run(const ConvArgs& args, int, int64_t task, float*, const Worker& worker) const override {
     const int64_t end = std::min(rows_, (task + 1) * rows_per_task_);
-    for (int64_t row = task * rows_per_task_; row < end; ++row) {
-      float* dx = args.out + row * w_.in[2] * shape_.channels;
-      if (multiplier_ == 1) {
-        backward_row(args, row, dx);
-        continue;
+    for (int64_t first = 0; first < channels_; first += channel_block_)
+      for (int64_t row = task * rows_per_task_; row < end; ++row) {
+        float* dx = args.out + row * w_.in[2] * shape_.channels;
+        if (multiplier_ == 1) {
+          backward_row(args, row, first, std::min(channel_block_, channels_ - first), dx + first);
+          continue;
+        }
+        backward_row(args, row, 0, channels_, worker.scratch);
+        kernels().depthwise->sum_repeated(w_.in[2] * shape_.channels, multiplier_, worker.scratch, dx);
       }
-      backward_row(args, row, worker.scratch);
-      kernels().depthwise->sum_repeated(w_.in[2] * shape_.channels, multiplier_, worker.scratch, dx);
-    }
   }
 
  private:
@@ -162,27 +182,32 @@ class DepthwiseBackwardData final : public DepthwisePass {
     const int64_t at = i + w.pad[axis] - k * w.dilation[axis];
     return at >= 0 && at % w.stride[axis] == 0 ? at / w.stride[axis] : -1;
   }
-  void backward_row(const ConvArgs& args, int64_t row, float* dx) const {
+  void backward_row(const ConvArgs& args, int64_t row, int64_t channel, int64_t channels, float* dx) const {
     const int64_t ih = row % w_.in[1], id = row / w_.in[1] % w_.in[0], image = row / w_.in[1] / w_.in[0];
     const float *dy[kMaxRows], *w[kMaxRows];
     int64_t count = 0;
     bool accumulate = false;
-    for (int64_t k = 0; k < w_.size[0] * w_.size[1]; ++k) {
+    // From the last row of the window to the first: rows of dy ascending.
+    for (int64_t k = w_.size[0] * w_.size[1] - 1; k >= 0; --k) {
       const int64_t out =
           row_at(w_.out, image, output_at(w_, 0, id, k / w_.size[1]), output_at(w_, 1, ih, k % w_.size[1]));
       if (out < 0) continue;
-      dy[count] = args.dy + out * w_.out[2] * channels_;
-      w[count++] = args.w + k * kernel_row_;
+      dy[count] = args.dy + out * w_.out[2] * channels_ + channel;
+      w[count++] = args.w + k * kernel_row_ + channel;
       if (count == kMaxRows) {
-        sum_rows(dy, w, count, accumulate, dx);
+        sum_rows(channels, dy, w, count, accumulate, dx, nullptr);
         count = 0;
         accumulate = true;
       }
     }
-    if (count > 0 || !accumulate) sum_rows(dy, w, count, accumulate, dx);
+    const int64_t next = row_at(w_.out, image, output_at(w_, 0, id, 0), output_at(w_, 1, ih + 1, 0));
+    if (count > 0 || !accumulate)
+      sum_rows(channels, dy, w, count, accumulate, dx,
+               next >= 0 ? args.dy + next * w_.out[2] * channels_ + channel : nullptr);
   }
   // Columns of dx a stride apart meet the same taps.
-  void sum_rows(const float** dy, const float** w, int64_t count, bool accumulate, float* dx) const {
+  void sum_rows(int64_t channels, const float** dy, const float** w, int64_t count, bool accumulate, float* dx,
+                const float* next) const {
     const int64_t stride = w_.stride[2], dilation = w_.dilation[2];
     for (int64_t column = 0; column < std::min(stride, w_.in[2]); ++column) {
       int64_t tap = 0;
@@ -196,14 +221,16 @@ class DepthwiseBackwardData final : public DepthwisePass {
           from[r] = dy[r] + row.at(first, skipped) * channels_;
           weights[r] = w[r] + (tap + skipped * period_) * channels_;
         }
-        kernels().depthwise->line({from, weights, count, run_taps, pixels, channels_, channels_,
+        kernels().depthwise->line({from, weights, count, run_taps, pixels, channels, channels_,
                                    row.tap_step * channels_, period_ * channels_, stride * channels_, nullptr,
-                                   dx + (column + first * stride) * channels_, accumulate});
+                                   dx + (column + first * stride) * channels_, accumulate,
+                                   next && column == 0 ? next + first * channels_ : nullptr});
       });
     }
   }
 
   int64_t rows_, rows_per_task_;  // of input pixels, of all images
+  int64_t channel_block_;
   int64_t period_;
 };
 

@@ -314,6 +314,31 @@ def test_depthwise_is_a_convolution_of_as_many_groups_as_channels(isa):
         np.testing.assert_array_equal(dw.reshape(conv.w_shape), conv.backward_weights(x, dy))
 
 
+def test_random_depthwise_geometries_are_exact_on_integers(isa):
+    rng = np.random.default_rng(21)
+    for _ in range(60):
+        axes = int(rng.choice([1, 2, 2, 2, 3]))
+        channels, multiplier = int(rng.choice([1, 2, 3, 16, 17, 40, 67, 150])), int(rng.choice([1, 1, 1, 2, 3]))
+        window = [int(rng.integers(1, 6 if axes < 3 else 4)) for _ in range(axes)]
+        dilation = [int(rng.integers(1, 3)) for _ in range(axes)]
+        size = [
+            (k - 1) * d + int(rng.integers(1, (40, 20, 6)[axes - 1])) for k, d in zip(window, dilation, strict=True)
+        ]
+        conv = Convolution(
+            (int(rng.choice([1, 3])), *size, channels), (*window, 1, channels * multiplier),
+            [int(rng.integers(1, 4)) for _ in range(axes)], str(rng.choice(["valid", "same"])), dilation, channels,
+        )  # fmt: skip
+        x, w, bias, dy = integers(rng, conv.x_shape, conv.w_shape, conv.w_shape[-1:], conv.y_shape)
+        kernel = w.reshape(*window, channels, multiplier)
+        attributes = attributes_of(conv, conv.pads)
+        del attributes["groups"]
+        (y,), (dx, dw, db) = _core.run_op("depthwise_conv", [x, kernel, bias], attributes, [dy])
+        np.testing.assert_array_equal(y, conv.forward(x, w) + bias)
+        np.testing.assert_array_equal(dx, conv.backward_data(dy, w))
+        np.testing.assert_array_equal(dw.reshape(conv.w_shape), conv.backward_weights(x, dy))
+        np.testing.assert_array_equal(db, dy.sum(tuple(range(dy.ndim - 1))))
+
+
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_against_torch(axes):
     torch = pytest.importorskip("torch")
