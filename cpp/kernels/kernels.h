@@ -201,6 +201,25 @@ struct Kernels {
     void (*column_sums)(int64_t m, int64_t n, const float* x, int64_t ldx, float* out);
   };
   const Gemm* gemm;
+
+  // Products of few rows: y (rows×n) = x (rows×k) · w (k×n), its elements summed in the same order as by Gemm.
+  struct Thin {
+    struct Product {
+      int rows;  // 1 … most_rows
+      int64_t n, k, chain;
+      const float* x;  // element (i, k) at x[i * x_row + k * x_k]
+      int64_t x_row, x_k;
+      const float* w;  // element (k, j) at w[k * ldw + j]; transposed: at w[j * ldw + k]
+      int64_t ldw;
+      bool transposed;
+      float* y;  // element (i, j) at y[i * y_row + j * y_column]
+      int64_t y_row, y_column;
+      bool accumulate;  // y += …
+    };
+    int most_rows;
+    void (*product)(const Product& product);
+  };
+  const Thin* thin;
   const Norm* norm;
   const Reduce* reduce;
 

@@ -10,6 +10,7 @@ extern const Kernels::Activations activation_kernels;
 extern const Kernels::Elementwise elementwise_kernels;
 extern const Kernels::Random random_kernels;
 extern const Kernels::Gemm gemm_kernels;
+extern const Kernels::Thin thin_kernels;
 extern const Kernels::Norm norm_kernels;
 extern const Kernels::Reduce reduce_kernels;
 extern const Kernels::Conv conv_kernels;
@@ -29,6 +30,7 @@ const Kernels table = {
     &elementwise_kernels,
     &random_kernels,
     &gemm_kernels,
+    &thin_kernels,
     &norm_kernels,
     &reduce_kernels,
     &conv_kernels,

@@ -21,13 +21,18 @@ int64_t even_part(int64_t whole, int64_t largest, int64_t unit) {
 // to read it again; for one of c, to write and read it once more.
 constexpr double kProduct = 1 / 120.0;
 constexpr double kCopy = 0.07, kCopyTransposed = 0.1, kCopyOnTheWay = 0.03, kRead = 0.017, kPass = 0.25;
+constexpr double kStream = 0.05;  // to read an element of a large operand once
 constexpr double kCall = 50;
 
-constexpr int64_t kBlockOfA = 136 << 10;  // elements: about half of a 1 MB level-2 cache
-constexpr int64_t kCached = 480 << 10;    // elements: of b, which is then read where it lies
-constexpr int64_t kOwnChains = 2;         // of a panel of b that a task copies for itself: 96 KB
-constexpr int64_t kTries = 64;            // numbers of row blocks, from the fewest onwards
-constexpr int64_t kPackedPanels = 4;      // of b, packed by one task: along a row memory is read at its full speed
+constexpr int64_t kBlockOfA = 136 << 10;                // elements: about half of a 1 MB level-2 cache
+constexpr int64_t kCached = 480 << 10;                  // elements: of b, which is then read where it lies
+constexpr int64_t kOwnChains = 2;                       // of a panel of b that a task copies for itself: 96 KB
+constexpr int64_t kTries = 64;                          // numbers of row blocks, from the fewest onwards
+constexpr int64_t kThinSide = 64, kThinSize = 8 << 10;  // elements: the least that a thin product is worth
+constexpr int64_t kPackedPanels = 4;  // of b, packed by one task: along a row memory is read at its full speed
+
+// Tasks worth making of so many nanoseconds.
+int64_t tasks_for(double cost) { return cost < 1e4 ? 1 : cost < 5e4 ? 4 : cost < 5e6 ? 8 : 16; }
 
 }  // namespace
 
@@ -48,6 +53,7 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
     phases_ = {{0, 0}};
     return;
   }
+  if (plan_thin()) return;
   const int64_t row_panels = ceil_div(m, rows), column_panels = ceil_div(n, columns);
   // Rows of a that are a multiple of 4 KB apart fall on the same lines of a level-1 cache and drive each other out.
   const bool rows_collide = row_panels * rows > 8 && k > 32 && spec_.lda % 1024 == 0;
@@ -55,7 +61,7 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   copy_b_ = spec.transpose_b || (row_panels > 3 && spec_.ldb * k > kCached);
 
   const double cost = kCall + kProduct * m * n * k + kPass * m * n;
-  const int64_t wanted = cost < 1e4 ? 1 : cost < 5e4 ? 4 : cost < 5e6 ? 8 : 16;
+  const int64_t wanted = tasks_for(cost);
   const int64_t chains = std::max<int64_t>(1, ceil_div(k, chain_));
   if (spec_.split_k && chains > 1 && wanted > 1 && row_panels * column_panels < 2 * wanted)
     splits_ = std::min(chains, wanted);
@@ -82,6 +88,58 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   if (ld_a_ < depth_) ld_a_ += 2 * kLine;
   if (copy_a_) panel_ = round_up(round_up(block_rows_, height_) * ld_a_, kLine);
   worker_scratch_ = panel_ + (copy_b_ && !share_b_ ? columns * depth_ : 0);
+}
+
+// A product of few rows or columns waits for its large operand to come from memory: that is what it costs.
+bool Gemm::plan_thin() {
+  const int64_t few = std::min(spec_.m, spec_.n), many = std::max(spec_.m, spec_.n);
+  if (few > kernels_->thin->most_rows || many < kThinSide || many * spec_.k < kThinSize) return false;
+  thin_ = true;
+  const double cost = kCall + (kProduct * few + kStream) * many * spec_.k;
+  part_ = round_up(ceil_div(many, tasks_for(cost)), 4 * kLine);
+  phases_ = {{ceil_div(many, part_), cost}};
+  return true;
+}
+
+void Gemm::multiply_thin(int64_t task, const GemmArgs& args) const {
+  const bool rows = spec_.m <= kernels_->thin->most_rows;
+  const int64_t begin = task * part_, end = std::min(begin + part_, std::max(spec_.m, spec_.n));
+  Kernels::Thin::Product product;
+  product.rows = static_cast<int>(std::min(spec_.m, spec_.n));
+  product.n = end - begin;
+  product.k = spec_.k;
+  product.chain = chain_;
+  if (rows) {
+    product.x = args.a;
+    product.x_row = spec_.transpose_a ? 1 : spec_.lda;
+    product.x_k = spec_.transpose_a ? spec_.lda : 1;
+    product.w = args.b + begin * (spec_.transpose_b ? spec_.ldb : 1);
+    product.ldw = spec_.ldb;
+    product.transposed = spec_.transpose_b;
+    product.y = args.c + begin;
+    product.y_row = spec_.ldc;
+    product.y_column = 1;
+  } else {  // cᵀ = bᵀ · aᵀ
+    product.x = args.b;
+    product.x_row = spec_.transpose_b ? spec_.ldb : 1;
+    product.x_k = spec_.transpose_b ? 1 : spec_.ldb;
+    product.w = args.a + begin * (spec_.transpose_a ? 1 : spec_.lda);
+    product.ldw = spec_.lda;
+    product.transposed = !spec_.transpose_a;
+    product.y = args.c + begin * spec_.ldc;
+    product.y_row = 1;
+    product.y_column = spec_.ldc;
+  }
+  product.accumulate = args.accumulate;
+  kernels_->thin->product(product);
+
+  const Range all_rows{0, spec_.m}, all_columns{0, spec_.n}, part{begin, end};
+  const Range& of_rows = rows ? all_rows : part;
+  const Range& of_columns = rows ? part : all_columns;
+  if (spec_.bias)
+    for (int64_t i = of_rows.begin; i < of_rows.end; ++i)
+      for (int64_t j = of_columns.begin; j < of_columns.end; ++j) args.c[i * spec_.ldc + j] += args.bias[j];
+  finish(of_rows, of_columns, args);
 }
 
 // Whether one copy of b serves all tasks: where more than one needs it.
@@ -124,6 +182,7 @@ void Gemm::choose_blocks(int64_t wanted) {
 }
 
 void Gemm::run(int phase, int64_t task, const Worker& worker, float* scratch, const GemmArgs& args) const {
+  if (thin_) return multiply_thin(task, args);
   if (share_b_ && phase % 2 == 0) return pack(phase / 2, task, scratch, args);
   if (splits_ > 1 && phase == 1) return combine(task, scratch, args);
   const int64_t split = task % splits_, tile = task / splits_;

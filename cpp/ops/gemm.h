@@ -58,6 +58,8 @@ class Gemm {
     int64_t begin, end;
     int64_t size() const { return end - begin; }
   };
+  bool plan_thin();
+  void multiply_thin(int64_t task, const GemmArgs& args) const;
   void choose_blocks(int64_t wanted);
   bool shares_b(int64_t row_blocks) const;
   void pack(int64_t slab, int64_t task, float* to, const GemmArgs& args) const;
@@ -69,6 +71,8 @@ class Gemm {
   GemmSpec spec_;
   const Kernels* kernels_ = nullptr;
   bool relu_in_registers_ = false, slope_in_registers_ = false, epilogue_in_registers_ = true;
+  bool thin_ = false;                           // few rows or columns: each task does a part of the others
+  int64_t part_ = 0;                            // of those
   int64_t chain_ = 0, depth_ = 0;               // of k: one chain, and a slab of chains that a task does at a time
   int64_t slabs_ = 1;                           // of k
   int height_ = 1;                              // of a row panel

@@ -1,0 +1,135 @@
+// Matrix products with few rows, or with few columns: memory is what they wait for, so the large operand is read once,
+// along its rows. The chains of additions are those of gemm.cpp, and so are the bits.
+#include "kernels/kernels.h"
+#include "kernels/simd.h"
+#include "kernels/transpose.h"
+
+namespace nnfast::NNFAST_ISA {
+namespace {
+
+using Product = Kernels::Thin::Product;
+
+constexpr int kMostRows = 4;
+constexpr int kWidth = 512;  // columns at a time: the sums of four rows, 16 KB, stay in the level-1 cache
+
+int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Sums of a few rows by `width` columns: of the chains that are done, and of the one in the making.
+template <int R>
+struct Sums {
+  alignas(64) float done[R][kWidth], chain[R][kWidth];
+  bool begun;
+
+  // Vectors may be loaded and stored beyond `width`: it is rounded up to whole ones.
+  void begin(const Product& p, int64_t column, int64_t width) {
+    begun = p.accumulate;
+    if (!begun) return;
+    for (int64_t j = 0; j < width; ++j)
+      static_for<R>([&](auto r) NNFAST_LAMBDA { done[r][j] = p.y[r * p.y_row + (column + j) * p.y_column]; });
+  }
+  void add_chain(int64_t width) {
+    for (int64_t j = 0; j < width; j += kLanes)
+      static_for<R>([&](auto r) NNFAST_LAMBDA {
+        const V made = load(chain[r] + j);
+        store(done[r] + j, begun ? load(done[r] + j) + made : made);
+      });
+    begun = true;
+  }
+  void finish(const Product& p, int64_t column, int64_t width) const {
+    static_for<R>([&](auto r) NNFAST_LAMBDA {
+      float* y = p.y + r * p.y_row + column * p.y_column;
+      if (p.y_column == 1)
+        for (int64_t j = 0; j < width; j += kLanes) store_first(y + j, load(done[r] + j), min(kLanes, width - j));
+      else
+        for (int64_t j = 0; j < width; ++j) y[j * p.y_column] = done[r][j];
+    });
+  }
+};
+
+// G rows of w added to the chain, which begins with them where `first`.
+template <int R, int G>
+void add_rows(const Product& p, const float* x, const float* w, int64_t width, bool first, Sums<R>& sums) {
+  V xs[G * R];
+  static_for<G>([&](auto g) NNFAST_LAMBDA {
+    static_for<R>([&](auto r) NNFAST_LAMBDA { xs[g * R + r] = broadcast(x[r * p.x_row + g * p.x_k]); });
+  });
+  auto add = [&](int64_t j, auto load_w) NNFAST_LAMBDA {
+    V sum[R];
+    static_for<R>([&](auto r) NNFAST_LAMBDA { sum[r] = first ? V{} : load(sums.chain[r] + j); });
+    static_for<G>([&](auto g) NNFAST_LAMBDA {
+      const V row = load_w(w + g * p.ldw + j);
+      static_for<R>([&](auto r) NNFAST_LAMBDA { sum[r] += xs[g * R + r] * row; });
+    });
+    static_for<R>([&](auto r) NNFAST_LAMBDA { store(sums.chain[r] + j, sum[r]); });
+  };
+  int64_t j = 0;
+  for (; j + kLanes <= width; j += kLanes) add(j, [](const float* from) NNFAST_LAMBDA { return load(from); });
+  if (j < width) add(j, [&](const float* from) NNFAST_LAMBDA { return load_first(from, width - j); });
+}
+
+template <int R>
+void along_rows(const Product& p) {
+  constexpr int kTogether = R == 1 ? 8 : 4;  // rows of w: as many broadcast elements of x as the registers hold
+  Sums<R> sums;
+  for (int64_t column = 0; column < p.n; column += kWidth) {
+    const int64_t width = min(kWidth, p.n - column);
+    sums.begin(p, column, width);
+    for (int64_t begin = 0; begin < p.k; begin += p.chain) {
+      const int64_t end = min(p.k, begin + p.chain);
+      int64_t k = begin;
+      const float* w = p.w + column;
+      for (; k + kTogether <= end; k += kTogether)
+        add_rows<R, kTogether>(p, p.x + k * p.x_k, w + k * p.ldw, width, k == begin, sums);
+      for (; k < end; ++k) add_rows<R, 1>(p, p.x + k * p.x_k, w + k * p.ldw, width, k == begin, sums);
+      sums.add_chain(width);
+    }
+    sums.finish(p, column, width);
+  }
+}
+
+// A square of w at a time is transposed in registers: its rows are then the terms of one vector of columns.
+template <int R>
+void across_rows(const Product& p) {
+  Sums<R> sums;
+  for (int64_t column = 0; column < p.n; column += kLanes) {
+    const int64_t width = min(kLanes, p.n - column);
+    const float* rows[kLanes];
+    for (int64_t r = 0; r < kLanes; ++r) rows[r] = p.w + (column + min(r, width - 1)) * p.ldw;
+    sums.begin(p, column, width);
+    for (int64_t begin = 0; begin < p.k; begin += p.chain) {
+      const int64_t end = min(p.k, begin + p.chain);
+      V sum[R];
+      static_for<R>([&](auto r) NNFAST_LAMBDA { sum[r] = V{}; });
+      for (int64_t k = begin; k < end; k += kLanes) {
+        const int64_t depth = min(kLanes, end - k);
+        V terms[kLanes];
+        if (depth == kLanes)
+          static_for<kLanes>([&](auto i) NNFAST_LAMBDA { terms[i] = load(rows[i] + k); });
+        else
+          static_for<kLanes>([&](auto i) NNFAST_LAMBDA { terms[i] = load_first(rows[i] + k, depth); });
+        transpose(terms);
+        const float* x = p.x + k * p.x_k;
+        static_for<kLanes>([&](auto i) NNFAST_LAMBDA {
+          if (i < depth)
+            static_for<R>([&](auto r) NNFAST_LAMBDA { sum[r] += broadcast(x[r * p.x_row + i * p.x_k]) * terms[i]; });
+        });
+      }
+      static_for<R>([&](auto r) NNFAST_LAMBDA { store(sums.chain[r], sum[r]); });
+      sums.add_chain(width);
+    }
+    sums.finish(p, column, width);
+  }
+}
+
+void product(const Product& p) {
+  static constexpr void (*along[])(const Product&) = {along_rows<1>, along_rows<2>, along_rows<3>, along_rows<4>};
+  static constexpr void (*across[])(const Product&) = {across_rows<1>, across_rows<2>, across_rows<3>, across_rows<4>};
+  (p.transposed ? across : along)[p.rows - 1](p);
+}
+
+}  // namespace
+
+extern const Kernels::Thin thin_kernels;
+const Kernels::Thin thin_kernels = {kMostRows, product};
+
+}  // namespace nnfast::NNFAST_ISA
