@@ -5,24 +5,56 @@
 namespace nnfast::NNFAST_ISA {
 namespace {
 
-// Lane j of rows[i] becomes lane i of what rows[j] was. Interleaving the first half of the rows with the
-// second, as often as the size has bits, is a transposition.
+constexpr int kQuads = kLanes / 4;  // of four lanes, 128 bits, within which a shuffle costs the least
+
+// Of each quad of a and of b: the elements 0 0 1 1, 2 2 3 3; the pairs 01 01, 23 23. Then whole quads: 0 2 … of a and
+// of b, 1 3 … of both.
 template <int... I>
-NNFAST_INLINE V interleave_low(V a, V b, Indices<I...>) {
-  return __builtin_shufflevector(a, b, (I % 2 * kLanes + I / 2)...);
+NNFAST_INLINE V elements_low(V a, V b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, (I / 4 * 4 + I % 4 / 2 + I % 2 * kLanes)...);
 }
 template <int... I>
-NNFAST_INLINE V interleave_high(V a, V b, Indices<I...>) {
-  return __builtin_shufflevector(a, b, (I % 2 * kLanes + kLanes / 2 + I / 2)...);
+NNFAST_INLINE V elements_high(V a, V b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, (I / 4 * 4 + 2 + I % 4 / 2 + I % 2 * kLanes)...);
 }
+template <int... I>
+NNFAST_INLINE V pairs_low(V a, V b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, (I / 4 * 4 + I % 2 + I % 4 / 2 * kLanes)...);
+}
+template <int... I>
+NNFAST_INLINE V pairs_high(V a, V b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, (I / 4 * 4 + 2 + I % 2 + I % 4 / 2 * kLanes)...);
+}
+template <int... I>
+NNFAST_INLINE V even_quads(V a, V b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, (I / 4 * 2 % kQuads * 4 + I % 4 + I / 4 * 2 / kQuads * kLanes)...);
+}
+template <int... I>
+NNFAST_INLINE V odd_quads(V a, V b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, (I / 4 * 2 % kQuads * 4 + 4 + I % 4 + I / 4 * 2 / kQuads * kLanes)...);
+}
+
+// Lane j of rows[i] becomes lane i of what rows[j] was: squares of 4×4 first, then the quads among each other.
 NNFAST_INLINE void transpose(V (&rows)[kLanes]) {
   using All = typename MakeIndices<kLanes>::type;
-  constexpr int kBits = kLanes == 16 ? 4 : kLanes == 8 ? 3 : 2;
-  static_for<kBits>([&](auto) NNFAST_LAMBDA {
+  static_for<kQuads>([&](auto q) NNFAST_LAMBDA {
+    V* r = rows + 4 * q;
+    const V a = elements_low(r[0], r[1], All{}), b = elements_high(r[0], r[1], All{});
+    const V c = elements_low(r[2], r[3], All{}), d = elements_high(r[2], r[3], All{});
+    r[0] = pairs_low(a, c, All{});
+    r[1] = pairs_high(a, c, All{});
+    r[2] = pairs_low(b, d, All{});
+    r[3] = pairs_high(b, d, All{});
+  });
+  // Interleaving as often as the number of quads has bits puts quad q of row 4p + i where quad p of row 4q + i is.
+  static_for<kQuads == 4 ? 2 : kQuads / 2>([&](auto) NNFAST_LAMBDA {
     V next[kLanes];
-    static_for<kLanes / 2>([&](auto i) NNFAST_LAMBDA {
-      next[2 * i] = interleave_low(rows[i], rows[i + kLanes / 2], All{});
-      next[2 * i + 1] = interleave_high(rows[i], rows[i + kLanes / 2], All{});
+    static_for<4>([&](auto i) NNFAST_LAMBDA {
+      static_for<kQuads / 2>([&](auto p) NNFAST_LAMBDA {
+        const V a = rows[4 * 2 * p + i], b = rows[4 * (2 * p + 1) + i];
+        next[4 * p + i] = even_quads(a, b, All{});
+        next[4 * (p + kQuads / 2) + i] = odd_quads(a, b, All{});
+      });
     });
     static_for<kLanes>([&](auto i) NNFAST_LAMBDA { rows[i] = next[i]; });
   });
