@@ -100,3 +100,49 @@ def test_code_outside_the_kernels_uses_baseline_registers_only():
         limit = widest.get(library, "x")
         for path in objects:
             assert widest_register(path) <= limit, f"{library}: {path.name} uses %{widest_register(path)}mm registers"
+
+
+def instructions(path, function):
+    """{name: [(address, text)]} of the functions of an object whose demangled name contains `function`."""
+    code = run("objdump", "-dC", "--no-show-raw-insn", str(path))
+    found = {}
+    for part in re.split(r"\n(?=[0-9a-f]{16} <)", code):
+        name, _, body = part.partition(">:\n")
+        if function in name:
+            lines = re.findall(r"^ +([0-9a-f]+):\t(.*)$", body, re.MULTILINE)
+            found[name] = [(int(address, 16), text) for address, text in lines]
+    return found
+
+
+def inner_loops(code):
+    """The instructions of each loop that holds no other loop."""
+    place = {address: i for i, (address, _) in enumerate(code)}
+    jumps = [(re.match(r"j\w+ +([0-9a-f]+)", text), i) for i, (_, text) in enumerate(code)]
+    targets = [(place.get(int(jump[1], 16), len(code)), i) for jump, i in jumps if jump]
+    loops = [(begin, end) for begin, end in targets if begin <= end]
+    return [
+        [text for _, text in code[begin : end + 1]]
+        for begin, end in loops
+        if not any((b, e) != (begin, end) and begin <= b and e <= end for b, e in loops)
+    ]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="about the instructions of x86-64")
+@pytest.mark.parametrize("isa", KERNEL_OBJECTS)
+def test_matrix_products_keep_their_sums_in_registers(isa):
+    """A sum on the stack would cost the tile of a matrix product several times its time; compilers differ in this."""
+    (path,) = [path for path in KERNEL_OBJECTS[isa] if path.name == "gemm.cpp.o"]
+    tiles = instructions(path, "tile<")
+    loops = 0
+    for name, code in tiles.items():
+        if isa == "baseline" and "true>" in name:
+            continue  # columns that fill no vector go by way of the stack: there are no masked moves
+        for loop in inner_loops(code):
+            sums = [i for i, text in enumerate(loop) if re.match("vfmadd|mulps|mulss", text)]
+            if not sums:
+                continue
+            loops += 1
+            between = loop[sums[0] : sums[-1] + 1]
+            spilled = [text for text in between if re.search(r"\(%r[sb]p", text)]
+            assert not spilled, f"{name} reaches for the stack between its products: {spilled[0]}"
+    assert loops >= len(tiles) // 2, "the loops of the tiles were not found"
