@@ -8,13 +8,15 @@
 
 #include "dispatch/dispatch.h"
 #include "ops/registry.h"
+#include "ops/row_tasks.h"
 
 namespace nnfast {
 namespace {
 
-constexpr int64_t kChannelTask = 64;  // channels in a task of backward: four vectors of 16 lanes
-constexpr double kNsPerPixel = 8;     // where it lies, its weights
-constexpr double kNsPerVector = 1;    // four loads, a store
+constexpr int64_t kForwardTask = 32768;  // elements of the output in a task of forward, about
+constexpr int64_t kChannelTask = 64;     // channels in a task of backward: four vectors of 16 lanes
+constexpr double kNsPerPixel = 8;        // where it lies, its weights
+constexpr double kNsPerVector = 1;       // four loads, a store
 
 using Fill = Kernels::Resample::Fill;
 
@@ -70,15 +72,17 @@ class AffineTransform final : public Op {
         pixels * (kNsPerPixel + kNsPerVector * static_cast<double>((images_.channels + lanes - 1) / lanes));
     parts_ = (images_.channels + kChannelTask - 1) / kChannelTask;
     Requirements needs;
-    needs.forward = {{count_, cost}};
+    rows_ = RowTasks(images_.out_height, images_.out_width * images_.channels, kForwardTask, 1);
+    needs.forward = {{count_ * rows_.count(), cost}};
     if (wanted[0]) needs.backward = {{count_ * parts_, 2 * cost}};
     needs.reads_inputs = 2;
     needs.reads_outputs = 0;
     return needs;
   }
 
-  void forward(const Args& args, int, int64_t image, Worker&) const override {
-    kernels().resample->forward(images_, args.inputs[1] + image * transform_step_, 0, images_.out_height,
+  void forward(const Args& args, int, int64_t task, Worker&) const override {
+    const int64_t image = task / rows_.count(), band = task % rows_.count();
+    kernels().resample->forward(images_, args.inputs[1] + image * transform_step_, rows_.begin(band), rows_.rows(band),
                                 args.inputs[0] + image * in_size(), args.outputs[0] + image * out_size());
   }
   void backward(const Args& args, int, int64_t task, Worker&) const override {
@@ -94,6 +98,7 @@ class AffineTransform final : public Op {
 
   Kernels::Resample::Images images_{};
   std::vector<int64_t> size_;
+  RowTasks rows_;
   int64_t count_ = 0, transform_step_ = 0, parts_ = 0;
 };
 
