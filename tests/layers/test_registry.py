@@ -20,7 +20,7 @@ CASES = {
     "Activation": [({"activation": "tanh"}, (5,)), ({"activation": "softmax"}, SEQUENCE)],
     "ActivityRegularization": [({"l1": 0.1, "l2": 0.2}, (5,))],
     "Add": [({}, [(5,), (5,), (5,)]), ({}, [(3, 4), (4,)]), ({}, [(3, 4), (1, 4)])],
-    "AlphaDropout": [({"rate": 0.3}, (5,))],
+    "AlphaDropout": [({"rate": 0.3}, (5,)), ({"rate": 0.5, "noise_shape": (None, 1, 4)}, SEQUENCE)],
     "Average": [({}, [(5,), (5,), (5,)])],
     "AveragePooling1D": [({"pool_size": 3, "strides": 2, "padding": "same"}, SEQUENCE)],
     "AveragePooling2D": [({"pool_size": 2}, IMAGE)],
@@ -85,7 +85,7 @@ CASES = {
         ({"shared_axes": [-1]}, IMAGE),
     ],
     "Permute": [({"dims": (2, 1)}, SEQUENCE), ({"dims": (3, 1, 2)}, IMAGE)],
-    "RMSNormalization": [({}, (5,)), ({"axis": 1, "epsilon": 1e-2}, SEQUENCE)],
+    "RMSNormalization": [({}, (5,)), ({"axis": 1, "epsilon": 1e-2}, SEQUENCE), ({"axis": (2, 1)}, IMAGE)],
     "RandomBrightness": [({"factor": 0.2}, IMAGE)],
     "RandomContrast": [({"factor": 0.2}, IMAGE)],
     "RandomCrop": [({"height": 4, "width": 5}, IMAGE)],
@@ -141,6 +141,7 @@ FORMULAS = {
     ("Lambda", 0): lambda layer, x: x**2,
     ("LayerNormalization", 1): lambda layer, x: scaled(layer, x, (1, 2), True),
     ("LayerNormalization", 2): lambda layer, x: scaled(layer, x, (1,), True),
+    ("RMSNormalization", 2): lambda layer, x: scaled(layer, x, (1, 2), False),
     ("RMSNormalization", 1): lambda layer, x: scaled(layer, x, (1,), False),
 }
 

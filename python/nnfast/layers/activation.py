@@ -9,9 +9,12 @@ from .. import activations, constraints, initializers, ops, regularizers
 from .layer import Layer, layer_registry
 
 
-def _non_negative(layer: Layer, name: str, value: Any) -> float:
+def _non_negative(layer: Layer, kind: str, name: str, value: Any) -> float:
     if value is None or not isinstance(value, (int, float)) or value < 0:
-        raise ValueError(f"{type(layer).__name__} {layer.name!r}: expected {name} of at least 0; received {value!r}")
+        raise ValueError(
+            f"{type(layer).__name__} {layer.name!r}: the {name} of a {kind} layer cannot be None or a negative value; "
+            f"expected a number of at least 0; received {value!r}"
+        )
     return float(value)
 
 
@@ -35,9 +38,16 @@ class ReLU(Layer):
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
     ):
         super().__init__(**kwargs)
-        self.max_value = None if max_value is None else _non_negative(self, "max_value", max_value)
-        self.negative_slope = _non_negative(self, "negative_slope", negative_slope)
-        self.threshold = _non_negative(self, "threshold", threshold)
+        self.max_value = None
+        if max_value is not None:
+            if not isinstance(max_value, (int, float)) or max_value < 0:
+                raise ValueError(
+                    f"ReLU {self.name!r}: the max_value of a ReLU layer cannot be a negative value; expected None or a "
+                    f"number of at least 0; received {max_value!r}"
+                )
+            self.max_value = float(max_value)
+        self.negative_slope = _non_negative(self, "ReLU", "negative_slope", negative_slope)
+        self.threshold = _non_negative(self, "ReLU", "threshold", threshold)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
@@ -68,7 +78,12 @@ class LeakyReLU(Layer):
         if "alpha" in kwargs:
             negative_slope = kwargs.pop("alpha")
         super().__init__(**kwargs)
-        self.negative_slope = _non_negative(self, "negative_slope", negative_slope)
+        if not isinstance(negative_slope, (int, float)):
+            raise ValueError(
+                f"LeakyReLU {self.name!r}: The negative_slope value of a Leaky ReLU layer cannot be None; expected a "
+                f"number; received {negative_slope!r}"
+            )
+        self.negative_slope = float(negative_slope)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
@@ -192,6 +207,11 @@ class Softmax(Layer):
         The axis, or axes that sum to 1 together.
     **kwargs
         Those of :class:`Layer`.
+
+    Notes
+    -----
+    Called with a `mask` that broadcasts to the inputs, it gives 0 where the mask is not above 0.5, and the others sum
+    to 1.
     """
 
     def __init__(self, axis: Any = -1, **kwargs: Any):
@@ -200,13 +220,30 @@ class Softmax(Layer):
         self.built = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        if mask is not None:
-            inputs = ops.where(mask, inputs, -3e38)
+        if mask is None:
+            return self._softmax(inputs)
+        self._check_mask(ops.shape_of(mask), ops.shape_of(inputs))
+        kept = ops.greater(ops.convert(mask, "float32"), 0.5)
+        return ops.where(kept, self._softmax(ops.where(kept, inputs, -3e38)), 0.0)
+
+    def _softmax(self, inputs: Any) -> Any:
         if isinstance(self.axis, list):
             if len(self.axis) > 1:
                 return ops.exp(inputs - ops.logsumexp(inputs, axis=self.axis, keepdims=True))
             return ops.softmax(inputs, self.axis[0])
         return ops.softmax(inputs, self.axis)
+
+    def _check_mask(self, mask: Sequence[int], inputs: Sequence[int]) -> None:
+        if len(mask) > len(inputs):
+            what = "must not have more dimensions than"
+        elif any(m not in (1, n) for m, n in zip(mask[::-1], inputs[::-1], strict=False)):
+            what = "must be broadcastable to"
+        else:
+            return
+        raise ValueError(
+            f"Softmax {self.name!r}: the mask {what} the inputs; expected a mask for inputs of shape {tuple(inputs)}; "
+            f"received one of shape {tuple(mask)}"
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

@@ -173,22 +173,65 @@ class Dropout(Layer):
     ):
         super().__init__(**kwargs)
         if not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
-            raise ValueError(f"Dropout {self.name!r}: expected a rate from 0 to 1; received {rate!r}")
+            raise ValueError(
+                f"Dropout {self.name!r}: Invalid value received for argument `rate`. Expected a float value between "
+                f"0 and 1. Received: rate={rate!r}"
+            )
         self.rate = rate
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.noise_shape = check_noise_shape(self, noise_shape)
         self.seed = seed
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or self.rate == 0:
             return inputs
-        shape = self.noise_shape
-        if shape is not None:
-            shape = tuple(n if want is None else want for want, n in zip(shape, inputs.shape, strict=True))
-        return ops.dropout(inputs, self.rate, shape, self.seed)
+        return ops.dropout(inputs, self.rate, full_noise_shape(self, inputs.shape), self.seed)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape, "seed": self.seed}
+
+
+def check_noise_shape(layer: Layer, shape: Any) -> tuple[int | None, ...] | None:
+    """Return the shape of a mask as a tuple.
+
+    Raises
+    ------
+    ValueError
+        If it holds something other than positive integers and None.
+    """
+    if shape is None:
+        return None
+    if not isinstance(shape, (list, tuple)):
+        expected = "Expected a tuple or list of integers."
+    elif not all(size is None or isinstance(size, int) for size in shape):
+        expected = "Expected all elements to be integers or None."
+    elif any(size is not None and size < 1 for size in shape):
+        expected = "Expected all dimensions to be positive integers or None."
+    else:
+        return tuple(shape)
+    raise ValueError(
+        f"{type(layer).__name__} {layer.name!r}: Invalid value received for argument `noise_shape`. {expected} "
+        f"Received: noise_shape={shape!r}"
+    )
+
+
+def full_noise_shape(layer: Any, inputs: Sequence[int]) -> tuple[int, ...] | None:
+    """Return the shape of a layer's mask for inputs of a shape.
+
+    Raises
+    ------
+    ValueError
+        If it has another number of axes.
+    """
+    shape = layer.noise_shape
+    if shape is None:
+        return None
+    if len(shape) != len(inputs):
+        raise ValueError(
+            f"{type(layer).__name__} {layer.name!r}: expected input with {len(shape)} axes, as noise_shape={shape} "
+            f"has; received shape {tuple(inputs)}"
+        )
+    return tuple(n if size is None else size for size, n in zip(shape, inputs, strict=True))
 
 
 @layer_registry.add()

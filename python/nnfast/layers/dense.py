@@ -97,7 +97,8 @@ class Dense(Layer):
                 f"Dense {self.name!r}: expected input of shape (batch, …, {self.kernel.shape[0]}); "
                 f"received {tuple(inputs.shape)}"
             )
-        return self.activation(ops.dense(inputs, self.kernel, self.bias))
+        outputs = ops.dense(inputs, self.kernel, self.bias)
+        return outputs if self.activation is None else self.activation(outputs)
 
     def get_config(self) -> dict[str, Any]:
         return {

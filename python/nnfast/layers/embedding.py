@@ -22,6 +22,8 @@ class Embedding(Layer):
         The table's first contents.
     embeddings_regularizer, embeddings_constraint : optional
         Of the table.
+    weights : array-like of shape (input_dim, output_dim), optional
+        The table's first contents, in place of `embeddings_initializer`; not part of the configuration.
     **kwargs
         Those of :class:`Layer`.
     """
@@ -33,19 +35,21 @@ class Embedding(Layer):
         embeddings_initializer: Any = "uniform",
         embeddings_regularizer: Any = None,
         embeddings_constraint: Any = None,
+        weights: Any = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         for name, value in (("input_dim", input_dim), ("output_dim", output_dim)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"Embedding {self.name!r}: expected {name} to be a positive integer; received {value!r}"
-                )
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"Embedding {self.name!r}: `{name}` must be a positive integer; received {value!r}")
         self.input_dim = input_dim
         self.output_dim = output_dim
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
+        if weights is not None:
+            self.build()
+            self.set_weights(weights if isinstance(weights, list) and len(weights) == 1 else [weights])
 
     def build(self, input_shape: Any = None) -> None:
         self.embeddings = self.add_weight(

@@ -21,6 +21,39 @@ class Merge(Layer):
         """Return the inputs merged."""
         raise NotImplementedError
 
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """Return the mask of the output from those of the inputs: True where one of them is.
+
+        Parameters
+        ----------
+        inputs : list
+            What the layer is called on.
+        previous_mask : list of (array-like or None), or None
+            A mask for each input, without its last axis; None where all counts.
+
+        Returns
+        -------
+        array or None
+            None where an input has no mask.
+        """
+        if previous_mask is None:
+            return None
+        for name, value in (("mask", previous_mask), ("inputs", inputs)):
+            if not isinstance(value, (list, tuple)):
+                raise ValueError(f"{type(self).__name__} {self.name!r}: `{name}` should be a list. Received: {value!r}")
+        if len(previous_mask) != len(inputs):
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: The lists `inputs` and `mask` should have the same length. "
+                f"Received {len(inputs)} inputs and {len(previous_mask)} masks"
+            )
+        if any(mask is None for mask in previous_mask):
+            return None
+        return self.merge_masks(previous_mask)
+
+    def merge_masks(self, masks: Sequence[Any]) -> Any:
+        """Return the mask of the output."""
+        return self._folded(ops.logical_or, masks)
+
     def _check(self, inputs: Any, least: int = 2) -> None:
         if not isinstance(inputs, (list, tuple)):
             raise ValueError(
@@ -64,9 +97,14 @@ class Subtract(Merge):
     """The first input minus the second."""
 
     def merge(self, inputs: Sequence[Any]) -> Any:
-        if len(inputs) != 2:
-            raise ValueError(f"A `Subtract` layer should be called on exactly 2 inputs. Received: {len(inputs)} inputs")
         return ops.subtract(*inputs)
+
+    def _check(self, inputs: Any, least: int = 2) -> None:
+        if isinstance(inputs, (list, tuple)) and len(inputs) != 2:
+            raise ValueError(
+                f"Subtract {self.name!r}: the layer should be called on exactly 2 inputs. Received {len(inputs)}"
+            )
+        super()._check(inputs, least)
 
 
 @layer_registry.add()
@@ -119,7 +157,20 @@ class Concatenate(Merge):
 
     def call(self, inputs: Any) -> Any:
         self._check(inputs, least=1)
+        shapes = [ops.shape_of(x) for x in inputs]
+        axis = ops.canonical_axis(self.axis, len(shapes[0]))
+        if len({(len(shape), *shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1:
+            raise ValueError(
+                f"Concatenate {self.name!r}: the layer requires inputs with matching shapes except for the "
+                f"concatenation axis {self.axis}; received {', '.join(map(str, shapes))}"
+            )
         return ops.concatenate(list(inputs), axis=self.axis)
+
+    def merge_masks(self, masks: Sequence[Any]) -> Any:
+        # A mask lacks the last axis: what is joined along it keeps a position if one of the parts does.
+        if self.axis in (-1, len(ops.shape_of(masks[0]))):
+            return super().merge_masks(masks)
+        return ops.concatenate(list(masks), axis=self.axis + (self.axis < 0))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}
@@ -168,6 +219,9 @@ class Dot(Merge):
         b = ops.reshape(ops.moveaxis(b, second, 1), (b.shape[0], b.shape[second], -1))
         product = ops.matmul(a, b)
         return ops.reshape(product, [a.shape[0], *(rest_a + rest_b or [1])])
+
+    def merge_masks(self, masks: Sequence[Any]) -> Any:
+        return None
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}

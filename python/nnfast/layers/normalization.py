@@ -149,6 +149,24 @@ class BatchNormalization(_Normalization):
         }
 
 
+def _checked_axis(axis: Any) -> Any:
+    """Return an axis, or several as a list."""
+    axes = list(axis) if isinstance(axis, (list, tuple)) else [axis]
+    if not all(isinstance(item, int) for item in axes):
+        raise TypeError(f"Expected an int or a list/tuple of ints for the argument 'axis'; received {axis!r}")
+    return axes if isinstance(axis, (list, tuple)) else axis
+
+
+def _at_the_end(axis: Any, ndim: int) -> tuple[list[int], int]:
+    """Return the order of axes that puts those of `axis` last, and how many they are."""
+    axes = sorted(ops.canonical_axis(item, ndim) for item in (axis if isinstance(axis, list) else [axis]))
+    return [item for item in range(ndim) if item not in axes] + axes, len(axes)
+
+
+def _moved(x: Any, order: list[int]) -> Any:
+    return x if order == list(range(len(order))) else ops.transpose(x, order)
+
+
 @layer_registry.add()
 class LayerNormalization(_Normalization):
     """``y = gamma · (x - mean) / √(variance + epsilon) + beta`` over the features of each sample.
@@ -168,27 +186,19 @@ class LayerNormalization(_Normalization):
     """
 
     def __init__(self, axis: Any = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **kwargs: Any):
-        super().__init__(list(axis) if isinstance(axis, (list, tuple)) else axis, epsilon, center, scale, **kwargs)
-
-    def _axes(self, ndim: int) -> list[int]:
-        axes = self.axis if isinstance(self.axis, list) else [self.axis]
-        return sorted(ops.canonical_axis(axis, ndim) for axis in axes)
+        super().__init__(_checked_axis(axis), epsilon, center, scale, **kwargs)
 
     def build(self, input_shape: Any) -> None:
-        self._add_scale_and_offset([input_shape[axis] for axis in self._axes(len(input_shape))])
+        order, count = _at_the_end(self.axis, len(input_shape))
+        self._add_scale_and_offset([input_shape[axis] for axis in order[-count:]])
 
     def call(self, inputs: Any) -> Any:
-        ndim = len(inputs.shape)
-        axes = self._axes(ndim)
-        order = [axis for axis in range(ndim) if axis not in axes] + axes
-        moved = order != list(range(ndim))
-        x = ops.transpose(inputs, order) if moved else inputs
+        order, count = _at_the_end(self.axis, len(inputs.shape))
         y = ops.apply(
-            "layer_norm", self._operands(x), axes=len(axes), epsilon=float(self.epsilon), scale=self.scale,
-            center=self.center,
+            "layer_norm", self._operands(_moved(inputs, order)), axes=count, epsilon=float(self.epsilon),
+            scale=self.scale, center=self.center,
         )  # fmt: skip
-        y = y[0] if isinstance(y, tuple) else y
-        return ops.transpose(y, [int(i) for i in np.argsort(order)]) if moved else y
+        return _moved(y[0] if isinstance(y, tuple) else y, [int(i) for i in np.argsort(order)])
 
 
 @layer_registry.add()
@@ -221,6 +231,11 @@ class GroupNormalization(_Normalization):
         **kwargs: Any,
     ):
         super().__init__(axis, epsilon, center, scale, **kwargs)
+        if not isinstance(groups, int) or (groups < 1 and groups != -1):
+            raise ValueError(
+                f"GroupNormalization {self.name!r}: Invalid value for argument `groups`: expected a positive integer, "
+                f"or -1 for a group of each channel; received {groups!r}"
+            )
         self.groups = groups
 
     def build(self, input_shape: Any) -> None:
@@ -253,31 +268,31 @@ class GroupNormalization(_Normalization):
 
 @layer_registry.add()
 class RMSNormalization(Layer):
-    """``y = scale · x / √(mean(x²) + epsilon)`` over the last axis (Zhang and Sennrich, 2019).
+    """``y = scale · x / √(mean(x²) + epsilon)`` over the features of each sample (Zhang and Sennrich, 2019).
 
     Parameters
     ----------
-    axis : int, default -1
-        The last axis.
+    axis : int or sequence of int, default -1
+        The axes normalized over.
     epsilon : float, default 1e-6
         Added to the mean square.
     **kwargs
         Those of :class:`Layer`.
     """
 
-    def __init__(self, axis: int = -1, epsilon: float = 1e-6, **kwargs: Any):
+    def __init__(self, axis: Any = -1, epsilon: float = 1e-6, **kwargs: Any):
         super().__init__(**kwargs)
-        self.axis = axis
+        self.axis = _checked_axis(axis)
         self.epsilon = epsilon
 
     def build(self, input_shape: Any) -> None:
-        self.scale = self.add_weight((input_shape[self.axis],), "ones", name="scale")
+        order, count = _at_the_end(self.axis, len(input_shape))
+        self.scale = self.add_weight([input_shape[axis] for axis in order[-count:]], "ones", name="scale")
 
     def call(self, inputs: Any) -> Any:
-        last = self.axis in (-1, len(inputs.shape) - 1)
-        x = inputs if last else ops.moveaxis(inputs, self.axis, -1)
-        y = ops.apply("rms_norm", [x, self.scale], epsilon=float(self.epsilon))
-        return y if last else ops.moveaxis(y, -1, self.axis)
+        order, count = _at_the_end(self.axis, len(inputs.shape))
+        y = ops.apply("rms_norm", [_moved(inputs, order), self.scale], axes=count, epsilon=float(self.epsilon))
+        return _moved(y, [int(i) for i in np.argsort(order)])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis, "epsilon": self.epsilon}

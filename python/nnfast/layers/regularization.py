@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops, regularizers
-from .core import Dropout
+from .core import Dropout, check_noise_shape, full_noise_shape
 from .layer import Layer, layer_registry
 
 
@@ -119,23 +119,26 @@ class AlphaDropout(_Noise):
     ----------
     rate : float
         From 0 up to 1.
+    noise_shape : sequence of int, optional
+        The shape of the mask, as in :class:`Dropout`.
     seed : int, optional
         By default it follows from the layer's place in the model.
     **kwargs
         Those of :class:`Layer`.
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
+    def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any):
         super().__init__(seed, **kwargs)
         self.rate = _check_rate(self, rate)
+        self.noise_shape = check_noise_shape(self, noise_shape)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or self.rate == 0:
             return inputs
-        return ops.alpha_dropout(inputs, self.rate, self.seed)
+        return ops.alpha_dropout(inputs, self.rate, full_noise_shape(self, inputs.shape), self.seed)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape, "seed": self.seed}
 
 
 @layer_registry.add()

@@ -29,8 +29,16 @@ class Reshape(Layer):
     def __init__(self, target_shape: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
         shape = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
-        if sum(size == -1 for size in shape) > 1:
-            raise ValueError(f"Reshape {self.name!r}: expected one -1 at most; received {target_shape}")
+        if any(not isinstance(size, int) or size < -1 for size in shape):
+            raise ValueError(
+                f"Reshape {self.name!r}: expected each size to be a non-negative integer, or -1 for what is left; "
+                f"received target_shape={target_shape}"
+            )
+        if shape.count(-1) > 1:
+            raise ValueError(
+                f"Reshape {self.name!r}: expected at most one unknown dimension (-1); "
+                f"received target_shape={target_shape}"
+            )
         self.target_shape = shape
         self.built = True
 
@@ -66,7 +74,8 @@ class Permute(Layer):
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ValueError(
-                f"Permute {self.name!r}: expected each axis from 1 to {len(self.dims)} once; received {dims}"
+                f"Permute {self.name!r}: Invalid permutation argument `dims`: expected each axis from 1 to "
+                f"{len(self.dims)} once; received dims={dims}"
             )
         self.built = True
 
@@ -92,7 +101,9 @@ class RepeatVector(Layer):
     def __init__(self, n: int, **kwargs: Any):
         super().__init__(**kwargs)
         if not isinstance(n, int):
-            raise TypeError(f"RepeatVector {self.name!r}: expected an integer; received {n!r}")
+            raise TypeError(f"RepeatVector {self.name!r}: Expected an integer value for `n`; received {n!r}")
+        if n < 1:
+            raise ValueError(f"RepeatVector {self.name!r}: `n` should be a positive integer; received {n}")
         self.n = n
         self.built = True
 

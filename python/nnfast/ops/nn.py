@@ -34,9 +34,10 @@ def gaussian_dropout(x: Any, rate: float, seed: int | None = None) -> Any:
     return apply("gaussian_dropout", floats(x), rate=float(rate), seed=_seed(x, seed))
 
 
-def alpha_dropout(x: Any, rate: float, seed: int | None = None) -> Any:
+def alpha_dropout(x: Any, rate: float, noise_shape: Any = None, seed: int | None = None) -> Any:
     """Drop elements to SELU's limit and rescale, so that mean and variance stay."""
-    return apply("alpha_dropout", floats(x), rate=float(rate), seed=_seed(x, seed))
+    shape = None if noise_shape is None else [int(size) for size in noise_shape]
+    return apply("alpha_dropout", floats(x), rate=float(rate), noise_shape=shape, seed=_seed(x, seed))
 
 
 def gaussian_noise(x: Any, stddev: float, seed: int | None = None) -> Any:

@@ -1,0 +1,93 @@
+"""Arguments and masks: what layers do with the less common ones, and what they say of wrong ones."""
+
+import numpy as np
+import pytest
+
+from nnfast import layers
+
+x = np.random.default_rng(0).normal(size=(4, 6, 8)).astype(np.float32)
+
+
+def test_masked_softmax():
+    mask = np.array([[1, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
+    z = x[:3, 0, :4].astype(np.float64)
+    e = np.exp(z) * mask
+    expected = e / np.maximum(e.sum(-1, keepdims=True), 1e-30)
+    np.testing.assert_allclose(layers.Softmax()(z, mask=mask), expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(layers.Softmax(axis=[0, 1])(z, mask=mask), e / e.sum(), rtol=1e-5, atol=1e-7)
+    narrow = layers.Softmax()(z, mask=np.array([1.0, 0.0, 1.0, 0.2]))  # weights above a half are kept
+    np.testing.assert_array_equal(narrow[:, [1, 3]], 0)
+    np.testing.assert_allclose(narrow.sum(-1), 1, rtol=1e-6)
+
+
+def test_masks_of_merged_inputs():
+    a, b = np.array([[1, 0, 1]], bool), np.array([[0, 0, 1]], bool)
+    parts = [x[:1, :3], x[:1, :3]]
+    np.testing.assert_array_equal(layers.Add().compute_mask(parts, [a, b]), [[1, 0, 1]])
+    np.testing.assert_array_equal(layers.Concatenate().compute_mask(parts, [a, b]), [[1, 0, 1]])
+    for axis in (1, -2):
+        joined = layers.Concatenate(axis).compute_mask(parts, [a, b])
+        np.testing.assert_array_equal(joined, [[1, 0, 1, 0, 0, 1]])
+    assert layers.Dot(-1).compute_mask(parts, [a, b]) is None
+    assert layers.Add().compute_mask(parts, [a, None]) is None
+    assert layers.Add().compute_mask(parts, None) is None
+
+
+@pytest.mark.parametrize("kind", [layers.Dropout, layers.AlphaDropout])
+@pytest.mark.parametrize("noise_shape", [(None, 1, None), (4, 1, 8)])
+def test_noise_shape_shares_the_mask(kind, noise_shape):
+    y = kind(0.5, noise_shape=noise_shape)(np.ones((4, 6, 8)), training=True)
+    np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1], y.shape))
+    assert len(np.unique(y)) == 2
+    with pytest.raises(ValueError, match="expected input with 3 axes, as noise_shape"):
+        kind(0.5, noise_shape=noise_shape)(np.ones((4, 6)), training=True)
+
+
+def test_first_contents_of_an_embedding():
+    table = np.arange(12.0).reshape(4, 3)
+    for weights in (table, [table]):
+        np.testing.assert_array_equal(layers.Embedding(4, 3, weights=weights)(np.array([[2, 0]])), [table[[2, 0]]])
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: layers.ReLU(max_value=-1), ValueError, "max_value.*cannot be a negative value.*received -1"),
+        (lambda: layers.ReLU(negative_slope=None), ValueError, "negative_slope of a ReLU.*received None"),
+        (lambda: layers.ReLU(threshold=-0.5), ValueError, "threshold of a ReLU.*received -0.5"),
+        (lambda: layers.LeakyReLU(None), ValueError, "negative_slope.*received None"),
+        (lambda: layers.Softmax()(x, mask=np.ones((4, 5, 8))), ValueError, "must be broadcastable.*received one of"),
+        (lambda: layers.Softmax()(x[0], mask=np.ones((1, 6, 8))), ValueError, "must not have more dimensions"),
+        (lambda: layers.Dropout(1.5), ValueError, "value between 0 and 1. Received: rate=1.5"),
+        (lambda: layers.Dropout(0.5, noise_shape=3), ValueError, "tuple or list of integers"),
+        (lambda: layers.AlphaDropout(0.5, noise_shape=(2, 1.5)), ValueError, "all elements to be integers or None"),
+        (lambda: layers.Dropout(0.5, noise_shape=(2, 0)), ValueError, "positive integers or None"),
+        (lambda: layers.GaussianNoise(-1), ValueError, "stddev"),
+        (lambda: layers.Reshape((-2, 3)), ValueError, "non-negative integer.*received target_shape"),
+        (lambda: layers.Reshape((-1, -1)), ValueError, "at most one unknown dimension"),
+        (lambda: layers.Reshape((5, 5))(x), ValueError, "expected samples of 25 elements"),
+        (lambda: layers.Permute((0, 1)), ValueError, "Invalid permutation.*from 1 to 2 once"),
+        (lambda: layers.RepeatVector("3"), TypeError, "Expected an integer value for `n`; received '3'"),
+        (lambda: layers.RepeatVector(0), ValueError, "positive integer; received 0"),
+        (lambda: layers.Embedding(True, 2), ValueError, "`input_dim` must be a positive integer; received True"),
+        (lambda: layers.GroupNormalization(0), ValueError, "`groups`: expected a positive integer"),
+        (lambda: layers.GroupNormalization(3)(x), ValueError, "must be a multiple of the number of channels"),
+        (lambda: layers.GroupNormalization(16)(x), ValueError, "cannot be more than the number of channels"),
+        (lambda: layers.LayerNormalization("last"), TypeError, "an int or a list/tuple of ints.*received 'last'"),
+        (lambda: layers.RMSNormalization(2.0), TypeError, "an int or a list/tuple of ints.*received 2.0"),
+        (lambda: layers.LayerNormalization(3)(x), ValueError, "axis: expected a number from -3 to 2; received 3"),
+        (lambda: layers.Concatenate()([x, x[:, :2]]), ValueError, "matching shapes except for the concatenation axis"),
+        (lambda: layers.Add()(x), ValueError, "should be called on a list of inputs"),
+        (lambda: layers.Add()([x]), ValueError, "a list of at least 2 inputs. Received 1"),
+        (lambda: layers.Subtract()([x, x, x]), ValueError, "exactly 2 inputs. Received 3"),
+        (lambda: layers.Dot(-1)([x, x, x]), ValueError, "exactly 2 inputs. Received: 3"),
+        (lambda: layers.Dot(1)([x, x[:, :2]]), ValueError, "expected equal sizes along the axes"),
+        (lambda: layers.Dot("last"), ValueError, "expected axes to be an integer or a pair"),
+        (lambda: layers.Add().compute_mask([x, x], x), ValueError, "`mask` should be a list"),
+        (lambda: layers.Add().compute_mask(x, [None, None]), ValueError, "`inputs` should be a list"),
+        (lambda: layers.Add().compute_mask([x, x], [None]), ValueError, "should have the same length"),
+    ],
+)
+def test_wrong_arguments(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
