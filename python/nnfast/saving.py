@@ -35,6 +35,8 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
     _require_weights(model)
     compiled = model._compiled
     content: dict[str, Any] = {"model": layer_registry.serialize(model), "notes": model.notes}
+    if not hasattr(model, "outputs"):  # its layers learn the shapes of their inputs when it is called
+        content["built_from"] = model.built_from
     tensors = _weight_tensors(model)
     if compiled is not None:
         content["compile"] = {
@@ -124,6 +126,8 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
     with _known(custom_objects):
         model = layer_registry.deserialize(content["model"])
         model.notes = content.get("notes", {})
+        if not model.built and content.get("built_from") is not None:
+            model.build_from(content["built_from"])
         settings = content.get("compile") if compile else None
         if settings is not None:
             model.compile(

@@ -43,7 +43,7 @@ class Layer:
     Parameters
     ----------
     activity_regularizer : Regularizer, callable, str or dict, optional
-        Applied to the output and added to the loss.
+        Applied to the output; divided by the number of rows of the batch, as in Keras 3, and added to the loss.
     trainable : bool, default True
         Whether optimizers change its weights.
     dtype : str, optional
@@ -292,7 +292,8 @@ class Layer:
                 outputs = self.call(*args, **kwargs)
                 if self.activity_regularizer is not None:
                     for output in flatten(outputs):
-                        self.add_loss(self.activity_regularizer(output))
+                        rows = output.shape[0] if output.shape else 1
+                        self.add_loss(self.activity_regularizer(output) / max(1, rows))
         finally:
             trace.training = outer
         shapes = [output.shape for output in flatten(outputs) if isinstance(output, Tensor)]

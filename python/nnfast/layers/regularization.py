@@ -143,7 +143,7 @@ class AlphaDropout(_Noise):
 
 @layer_registry.add()
 class ActivityRegularization(Layer):
-    """Adds ``l1 · Σ|x| + l2 · Σx²`` of its input to the loss.
+    """Adds ``(l1 · Σ|x| + l2 · Σx²) / rows`` of its input to the loss; rows are those of the batch.
 
     Parameters
     ----------

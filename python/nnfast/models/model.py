@@ -32,9 +32,12 @@ class Model(Layer):
     ----------
     notes : dict
         Whatever should stand in the model's file beside it, such as the names of its classes: plain values.
+    built_from : structure of dict, or None
+        The shapes and types of the inputs that the model was first called on.
     """
 
     _output_shapes: list[Any]
+    built_from: Any
     seed: int
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -42,7 +45,7 @@ class Model(Layer):
 
         functional = cls is Model and (len(args) >= 2 or "outputs" in kwargs)
         model = super().__new__(Functional if functional else cls, *args, **kwargs)
-        for name in ("_compiled", "_programs", "history"):
+        for name in ("_compiled", "_programs", "history", "built_from"):
             object.__setattr__(model, name, None)
         object.__setattr__(model, "stop_training", False)
         object.__setattr__(model, "notes", {})
@@ -75,6 +78,33 @@ class Model(Layer):
         raise ValueError(
             f"get_layer: no layer is named {name!r}; there are: {', '.join(layer.name for layer in layers)}"
         )
+
+    def _ensure_built(self, args: Any, kwargs: Any) -> None:
+        if self.built_from is None and args:
+
+            def describe(leaf: Any) -> dict[str, Any]:
+                if not hasattr(leaf, "shape"):
+                    return {"value": leaf}
+                return {"sample": [None, *leaf.shape[1:]], "dtype": str(leaf.dtype)}
+
+            object.__setattr__(self, "built_from", map_structure(describe, args[0]))
+        super()._ensure_built(args, kwargs)
+
+    def build_from(self, described: Any) -> None:
+        """Create the weights of a model that is defined by its ``call``, from what :attr:`built_from` said."""
+        trace = Trace()
+
+        def make(item: Any) -> Any:
+            if isinstance(item, dict) and set(item) == {"sample", "dtype"}:
+                return trace.input([2 if size is None else size for size in item["sample"]], item["dtype"])
+            if isinstance(item, dict) and set(item) == {"value"}:
+                return item["value"]
+            if isinstance(item, dict):
+                return {key: make(value) for key, value in item.items()}
+            return [make(value) for value in item]
+
+        with tracing(trace):
+            self(make(described))
 
     # --- training -----------------------------------------------------------------------------------------------
 
