@@ -42,6 +42,11 @@ void futex(std::atomic<uint32_t>& word, int operation, uint32_t value) {
   syscall(SYS_futex, &word, operation, value, nullptr, nullptr, 0);
 }
 
+clockid_t cpu_clock(pthread_t thread) {
+  clockid_t clock{};
+  return pthread_getcpuclockid(thread, &clock) == 0 ? clock : CLOCK_MONOTONIC;
+}
+
 // Never destroyed: its threads may still look at it when the process ends. A forked child begins with a new one, as
 // the threads are its parent's.
 Team*& the_team() {
@@ -92,7 +97,7 @@ bool Team::start_thread() {
   bool started = true;
   try {
     std::thread thread(&Team::serve, this, threads_, seats_[threads_].start.count());
-    started = pthread_getcpuclockid(thread.native_handle(), &seats_[threads_].cpu_clock) == 0;
+    seats_[threads_].cpu_clock = cpu_clock(thread.native_handle());
     thread.detach();
     ++threads_;
   } catch (const std::system_error&) {  // the process may have no more threads: those there are will do
@@ -131,7 +136,7 @@ void Team::run(Part& part, int members) {
       for (auto& next : seats_[worker].next) next.store(0, std::memory_order_relaxed);
   part_ = &part;
   members_ = members;
-  pthread_getcpuclockid(pthread_self(), &seats_[0].cpu_clock);
+  seats_[0].cpu_clock.store(cpu_clock(pthread_self()), std::memory_order_relaxed);
   for (int worker = 1; worker < members; ++worker) seats_[worker].start.advance();
   StandardFloatingPoint standard;
   Member member(*this, 0);
@@ -160,17 +165,17 @@ void Team::Member::meet() {
     team_.arrived_.store(0, std::memory_order_relaxed);
     team_.meeting_.advance();
   } else if (!team_.meeting_.spin(seen, kSpinInRun)) {
-    team_.await_others(worker_, seen);
+    team_.await_others(worker_, members_, seen);
   }
 }
 
 // A long wait for a member that is late: is it at work, or kept from it? By this thread, perhaps, where both are on one
 // CPU: then it runs as soon as this one sleeps.
-void Team::await_others(int worker, uint32_t seen) {
-  Clock::duration worked = cpu_time_without(worker);
+void Team::await_others(int worker, int members, uint32_t seen) {
+  Clock::duration worked = cpu_time_without(worker, members);
   auto begin = Clock::now();
   auto lost = [&] {  // since the last look
-    const auto worked_now = cpu_time_without(worker);
+    const auto worked_now = cpu_time_without(worker, members);
     const auto now = Clock::now();
     const auto waited = now - begin;
     const bool kept = 2 * (worked_now - worked) < waited;
@@ -200,13 +205,13 @@ void Team::judge_loss() {
   lost_ = 0;
 }
 
-// How long the other members have run.
-Clock::duration Team::cpu_time_without(int self) const {
+// How long the other members have run. A worker may ask this when the next run has begun: then it is of no use.
+Clock::duration Team::cpu_time_without(int self, int members) const {
   timespec sum{};
-  for (int worker = 0; worker < members_; ++worker) {
+  for (int worker = 0; worker < members; ++worker) {
     if (worker == self) continue;
     timespec time{};
-    clock_gettime(seats_[worker].cpu_clock, &time);
+    clock_gettime(seats_[worker].cpu_clock.load(std::memory_order_relaxed), &time);
     sum.tv_sec += time.tv_sec;
     sum.tv_nsec += time.tv_nsec;
   }

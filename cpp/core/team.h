@@ -53,16 +53,16 @@ class Team {
  private:
   struct alignas(64) Seat {
     Turn start;
-    clockid_t cpu_clock{};
+    std::atomic<clockid_t> cpu_clock{};
     // The next task of this member's share: of this phase and, reset meanwhile, of the next.
     alignas(64) std::atomic<int64_t> next[2]{};
   };
 
   bool start_thread();
   void serve(int worker, uint32_t seen);
-  void await_others(int worker, uint32_t seen);
+  void await_others(int worker, int members, uint32_t seen);
   void judge_loss();
-  Turn::Clock::duration cpu_time_without(int self) const;
+  Turn::Clock::duration cpu_time_without(int self, int members) const;
 
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
   int threads_ = 1;  // that exist, the caller counted

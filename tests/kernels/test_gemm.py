@@ -68,6 +68,7 @@ def test_sizes_around_tile_edges(isa, transpose_a, transpose_b):
             np.testing.assert_array_equal(c, (a.T if transpose_a else a) @ (b.T if transpose_b else b))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transpose_b", [False, True])
 @pytest.mark.parametrize("transpose_a", [False, True])
 @pytest.mark.parametrize(
@@ -121,7 +122,9 @@ ACTIVATIONS = {
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-@pytest.mark.parametrize(("m", "n", "k"), [(30, 50, 20), (300, 500, 400), (7, 64, 64)])
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(30, 50, 20), pytest.param(300, 500, 400, marks=pytest.mark.slow), (7, 64, 64)]
+)
 def test_activations(isa, name, m, n, k):
     a, b = operands(m, n, k)
     expected, bound = reference(a, b)
@@ -136,7 +139,8 @@ def test_against_torch():
     np.testing.assert_allclose(gemm(a, b, bias=bias, activation="relu"), theirs.numpy(), atol=1e-4)
 
 
-SHAPES = [(100, 70, 50), (64, 4096, 1030), (1000, 1000, 1000), (128, 512, 784), (2100, 33, 400), (37, 2, 2000)]
+LARGE = [(64, 4096, 1030), (1000, 1000, 1000), (128, 512, 784), (2100, 33, 400)]
+SHAPES = [(100, 70, 50), (37, 2, 2000), *(pytest.param(*shape, marks=pytest.mark.slow) for shape in LARGE)]
 
 
 @pytest.mark.parametrize(("m", "n", "k"), SHAPES)
@@ -174,6 +178,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(isa, threads, m, n, k):
         np.testing.assert_array_equal(gemm(a, b), alone)
 
 
+@pytest.mark.slow
 def test_summation_is_blocked():
     # One chain over all of k would stop growing at 2**24.
     ones = np.ones((1, 3 << 24), np.float32)
