@@ -98,7 +98,7 @@ NNFAST_INLINE V log(V x) {
   VI subnormal = x < 1.17549435e-38f;
   V scaled = subnormal ? x * 8388608.0f : x;
   VI i = bits(scaled) & 0x7fffffff;  // negative numbers end as NaN anyway
-  VI e = (i - 0x3f3504f3) >> 23;  // scaled = 2^e (1 + f), 1 + f from sqrt(1/2) to sqrt(2)
+  VI e = (i - 0x3f3504f3) >> 23;     // scaled = 2^e (1 + f), 1 + f from sqrt(1/2) to sqrt(2)
   V f = from_bits(i - (e << 23)) - 1.0f;
   V n = __builtin_convertvector(e, V) - keep_where(subnormal, broadcast(23.0f));
   V y = n * kLn2High + (f + (log1p_rest(f) + n * kLn2Low));
