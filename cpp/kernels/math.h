@@ -111,7 +111,7 @@ NNFAST_INLINE V log(V x) {
 NNFAST_INLINE V log1p(V x) {
   V u = x + 1.0f;
   V lost = x >= 1.0f ? 1.0f - (u - x) : x - (u - 1.0f);  // what rounding took from 1 + x
-  VI i = bits(u);
+  VI i = bits(u) & 0x7fffffff;                           // below -1 the result is NaN anyway
   VI e = (i - 0x3f3504f3) >> 23;
   VI shift = e > 100 ? VI{} + 100 : e;
   V f = (from_bits(i - (e << 23)) - 1.0f) + lost * power_of_two(-shift);
