@@ -233,6 +233,10 @@ def test_bad_files(fail, tmp_path):
     (tmp_path / "t.npz").write_bytes(b"PK\x03\x04 and then nothing")
     assert "not an NPZ file of plain arrays, or damaged" in fail("train", "t.npz")
     assert "expected 'digits', or a file ending in .npz" in fail("train", "t.docx")
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
+    assert "bytes.csv: expected a table in text, UTF-8" in fail("train", "bytes.csv")
+    (tmp_path / "huge.csv").write_text("a" * 200_000)  # more than a cell may hold
+    assert "huge.csv: expected a table of cells; field larger than" in fail("train", "huge.csv")
     assert fail("train", "t.csv") == "nnfast train: t.csv: No such file or directory\n"
     assert "no such file" in fail("evaluate", "m.safetensors", "digits").lower()
 

@@ -90,10 +90,15 @@ def _read_npz(path: str, target: str | None, answers: bool) -> Samples:
 
 
 def _read_csv(path: str, target: str | None, answers: bool, columns: list[str] | int | None) -> Samples:
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
-        file.seek(0)
-        rows = [row for row in csv.reader(file, delimiter=max(",;\t", key=first.count)) if row]
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            rows = [row for row in csv.reader(file, delimiter=max(",;\t", key=first.count)) if row]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected a table in text, UTF-8; received other bytes ({error.reason})") from error
+    except csv.Error as error:
+        raise ValueError(f"{path}: expected a table of cells; {error}") from error
     names = None
     if rows and not any(_is_number(cell) for cell in rows[0]):
         names = [name.strip() for name in rows.pop(0)]
