@@ -258,6 +258,8 @@ def _write(filepath: Any, tensors: dict[str, np.ndarray], content: dict[str, Any
     except TypeError as error:
         raise ValueError(f"the model's configuration cannot be written as JSON: {error}") from error
     data = save({key: np.asarray(value, order="C") for key, value in tensors.items()}, {"nnfast": text})
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: expected a file in a folder that exists; there is no {path.parent}")
     # A reader finds the old file or the new one, whole, even after a power cut.
     handle, temporary = tempfile.mkstemp(dir=path.parent or Path(), prefix=f".{path.name}.")
     try:

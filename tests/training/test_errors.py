@@ -119,7 +119,7 @@ def test_missing_loss():
         (lambda: layers.Dense(2.5), "units to be a positive integer; received 2.5"),
         (lambda: layers.Dense(3, activation="rleu"), "Unknown activation 'rleu'; expected one of: relu"),
         (lambda: layers.Dense(3, kernel_initializer="he"), "Unknown initializer 'he'"),
-        (lambda: layers.Dropout(1.5), "rate from 0 to 1; received 1.5"),
+        (lambda: layers.Dropout(1.5), "between 0 and 1. Received: rate=1.5"),
         (lambda: layers.Dense(3, colour="red"), "received the unknown colour"),
         (lambda: layers.Dense(3, dtype="float64"), "expected dtype 'float32'"),
         (lambda: layers.Conv2D(4, 3, padding="full"), "padding to be one of valid, same"),
@@ -157,3 +157,165 @@ def test_tensors_do_not_branch():
 
     with pytest.raises(TypeError, match=r"nnfast\.ops\.where"):
         Branching()(x)
+
+
+WRONG_INPUTS = [
+    (x[..., None], r"expected shape \(batch, 4\); received \(6, 4, 1\)"),
+    (x[:, :3], r"expected shape \(batch, 4\); received \(6, 3\)"),
+    (x[0], "add a batch axis|expected 4 rows, as in x; received 6"),
+    (x[:0], "expected at least one row"),
+    (None, "expected an array of numbers; received None"),
+    ([[1, 2], [3]], "received rows of different lengths"),
+    ("text", "expected an array of numbers"),
+    (x.astype(np.complex64), "expected an array of numbers"),
+    (np.array([[None, object(), 1, 2]], object), "received objects such as"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG_INPUTS)
+@pytest.mark.parametrize("fresh", [True, False])
+def test_predict_and_evaluate_refuse(model, given, message, fresh):
+    if not fresh:
+        model.predict(x, verbose=0)
+        model.evaluate(x, y, verbose=0)
+    with pytest.raises(ValueError, match=message):
+        model.predict(given, verbose=0)
+    with pytest.raises(ValueError, match=message):
+        model.evaluate(given, y, verbose=0)
+    with pytest.raises(ValueError, match=message):
+        model.gradients(given, y)
+    with pytest.raises(ValueError, match=message):
+        model.train_on_batch(given, y)
+    assert model.predict(x, verbose=0).shape == (6, 3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (y + 5, "class numbers from 0 to 2.*received 5"),
+        (y + 0.25, "received fractions such as 0.25"),
+        (np.where(y == 1, np.nan, y), "expected finite targets; received 2 NaN"),
+        (np.eye(3)[y], "for one-hot targets use categorical_crossentropy"),
+        (y.astype(np.int64) + 2**40, "integers that fit in 32 bits"),
+        (3, "expected 6 rows"),
+    ],
+)
+def test_evaluation_and_gradients_refuse_labels(model, labels, message):
+    for use in (model.evaluate, model.gradients, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match=message):
+            use(x, labels)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda a: a.astype(np.float64), lambda a: a.astype(np.int64), lambda a: a.astype(np.uint8),
+        lambda a: a.astype(object), lambda a: np.repeat(a, 2)[::2], lambda a: a.tolist(), lambda a: a[::-1][::-1],
+        lambda a: a[:, None],
+    ],
+)  # fmt: skip
+def test_other_layouts_and_types_of_labels_are_taken(model, convert):
+    given = convert(y)
+    if isinstance(given, np.ndarray):
+        given.setflags(write=False)
+    assert model.evaluate(x, given, verbose=0) == model.evaluate(x, y, verbose=0)
+    model.fit(x, given, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": -1}, "epochs: expected an integer of at least 0; received -1"),
+        ({"epochs": 1.5}, "epochs: expected an integer"),
+        ({"batch_size": True}, "batch_size: expected a positive integer; received True"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch: expected a positive integer; received 0"),
+        ({"steps_per_epoch": -2}, "steps_per_epoch: expected a positive integer; received -2"),
+        ({"validation_split": 2.0}, "validation_split: expected a share between 0 and 1"),
+        ({"validation_split": 0.5, "validation_freq": 0}, "validation_freq: expected a positive integer"),
+        ({"validation_data": (x,)}, "validation_data: expected .* received no y"),
+        ({"validation_data": (x[:, :2], y)}, r"expected shape \(batch, 4\); received \(6, 2\)"),
+        ({"sample_weight": np.ones(5)}, "sample_weight: expected 6 rows, as in x; received 5"),
+        ({"sample_weight": np.full(6, np.nan)}, "expected finite weights"),
+        ({"sample_weight": ["a"] * 6}, "sample_weight: expected an array of numbers"),
+        ({"class_weight": "even"}, "or 'balanced'; received 'even'"),
+        ({"class_weight": {0: "a"}}, "expected a number for each class"),
+        ({"class_weight": {0: 2.0}, "sample_weight": np.ones(6)}, "sample_weight or class_weight; received both"),
+        ({"verbose": "loud"}, "verbose: expected"),
+    ],
+)
+def test_settings_of_fit(model, settings, message):
+    with pytest.raises(ValueError, match=message):
+        model.fit(x, y, **{"verbose": 0, **settings})
+    model.fit(x, y, verbose=0)
+
+
+def test_two_inputs():
+    a, b = layers.Input((4,), name="a"), layers.Input((2,), name="b")
+    model = nnfast.Model([a, b], layers.Dense(1, name="o")(layers.Concatenate()([a, b])))
+    model.compile("sgd", "mse")
+    for given, message in [
+        (x, r"expected 2 inputs \(a, b\); received 1"),
+        ([x, x[:5, :2]], "expected 6 rows, as in x; received 5"),
+        ([x[:, :2], x], r"input 'a': expected shape \(batch, 4\); received \(6, 2\)"),
+        ({"a": x}, r"expected inputs \['a', 'b'\]; missing \['b'\]"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            model.predict(given, verbose=0)
+    with pytest.raises(ValueError, match=r"expected the outputs \['o'\]; missing \['o'\]"):
+        model.fit([x, x[:, :2]], {"other": y}, verbose=0)
+
+
+@pytest.mark.parametrize("given", [None, "text", object()])
+def test_layers_and_models_are_called_on_arrays(model, given):
+    for called in (model, layers.Dense(3), layers.Activation("relu")):
+        with pytest.raises(TypeError, match="expected arrays or tensors to be called on; received"):
+            called(given)
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [([], "expected at least one batch"), ([(x,)], "received one without y"), ([3], "received one without y")],
+)
+def test_generators_that_do_not_yield_batches(model, batches, message):
+    with pytest.raises(ValueError, match=message):
+        model.fit(iter(batches), verbose=0)
+
+
+def test_models_that_are_not_built_or_not_compiled(tmp_path):
+    model = nnfast.Sequential([layers.Dense(3)])
+    for use in (model.evaluate, model.gradients, model.train_on_batch, model.test_on_batch, model.find_learning_rate):
+        with pytest.raises(RuntimeError, match=r"must be compiled.*call model\.compile"):
+            use(x, y)
+    with pytest.raises(ValueError, match="has no weights yet; start it with Input"):
+        model.save(tmp_path / "m.safetensors")
+    with pytest.raises(ValueError, match="has no weights yet"):
+        model.load_weights(tmp_path / "m.safetensors")
+    with pytest.raises(AttributeError, match="has no input shape yet; start it with Input"):
+        _ = model.output_shape
+    with pytest.raises(ValueError, match=r"expected 0 arrays.*is the layer built\?"):
+        model.set_weights([x])
+    model.summary(print_fn=lambda text: None)
+    assert model.predict(x, verbose=0).shape == (6, 3)
+    with pytest.raises(FileNotFoundError, match="a folder that exists; there is no"):
+        model.save(tmp_path / "absent" / "m.safetensors")
+
+
+def test_compile_names_what_it_does_not_know(model):
+    with pytest.raises(ValueError, match="Unknown loss 'mze'; expected one of"):
+        model.compile("sgd", "mze")
+    with pytest.raises(ValueError, match="Unknown optimizer 'sdg'; expected one of: sgd"):
+        model.compile("sdg", "mse")
+    with pytest.raises(ValueError, match="expected an optimizer; received None"):
+        model.compile(None, "mse")
+    with pytest.raises(TypeError, match="received 3 of type int"):
+        model.compile(3, "mse")
+    with pytest.raises(ValueError, match="get_layer: no layer is named 'zz'; there are: "):
+        model.get_layer("zz")
+
+
+def test_nan_in_the_inputs_reaches_the_outputs_of_its_row_only(model):
+    broken = x.copy()
+    broken[2, 1] = np.nan
+    found = model.predict(broken, verbose=0)
+    assert np.isnan(found[2]).all()
+    assert np.isfinite(np.delete(found, 2, 0)).all()

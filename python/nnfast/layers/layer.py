@@ -306,7 +306,7 @@ class Layer:
         arrays: list[np.ndarray] = []
 
         def enter(leaf: Any) -> Any:
-            if not isinstance(leaf, (np.ndarray, np.generic, Variable)):
+            if not hasattr(leaf, "__array__"):
                 return leaf
             array = np.asarray(leaf)
             array = array.astype("int32" if array.dtype.kind in "iu" else "float32", copy=False)
@@ -316,6 +316,10 @@ class Layer:
         # A nested list of numbers is one array; a list of arrays is several inputs.
         args = tuple(_as_arrays(argument) for argument in args)
         args, kwargs = map_structure(enter, args), map_structure(enter, kwargs)
+        if args and not arrays:
+            raise TypeError(
+                f"{type(self).__name__} {self.name!r}: expected arrays or tensors to be called on; received {args[0]!r}"
+            )
         outputs = self._call_traced(trace, args, kwargs)
         leaves = [trace.lift(leaf) for leaf in flatten(outputs)]
         losses = [loss.id for loss in trace.losses]

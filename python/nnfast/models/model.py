@@ -193,10 +193,10 @@ class Model(Layer):
             self.build(map_structure(lambda i: x[i].shape, structure))
         trace = Trace()
         with tracing(trace):
-            inputs = [trace.input((1, *a.shape[1:]), str(a.dtype)) for a in x]
+            inputs = [trace.input(a.shape, str(a.dtype)) for a in x]
             outputs = self(map_structure(lambda i: inputs[i], structure))
         self.output_names_or_default(len(flatten(outputs)))
-        object.__setattr__(self, "_output_shapes", [leaf.shape for leaf in flatten(outputs)])
+        object.__setattr__(self, "_output_shapes", [(None, *leaf.shape[1:]) for leaf in flatten(outputs)])
 
     def check_targets(self, x: Sequence[np.ndarray], structure: Any, y: list[np.ndarray]) -> None:
         """Have each loss look at its targets."""

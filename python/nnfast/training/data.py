@@ -18,6 +18,8 @@ def as_array(value: Any, what: str) -> np.ndarray:
     ValueError
         If it holds something other than numbers.
     """
+    if value is None:
+        raise ValueError(f"{what}: expected an array of numbers; received None")
     if hasattr(value, "to_numpy") and not isinstance(value, np.ndarray):
         value = value.to_numpy()  # pandas, polars
     try:
@@ -49,7 +51,7 @@ def as_array(value: Any, what: str) -> np.ndarray:
 def as_inputs(x: Any) -> tuple[list[np.ndarray], Any]:
     """Return the arrays of a model's inputs, and the structure (with indices for leaves) they came in."""
     if isinstance(x, (list, tuple)) and not _is_several(x):
-        x = np.asarray(x)
+        x = as_array(x, "x")
     leaves: list[np.ndarray] = []
 
     def enter(leaf: Any) -> int:
@@ -148,6 +150,8 @@ def class_weights(classes: np.ndarray, class_weight: Any) -> np.ndarray:
         raise ValueError(
             f"class_weight: expected a dictionary from class to weight, or 'balanced'; received {class_weight!r}"
         )
+    if not all(isinstance(weight, (int, float, np.number)) for weight in class_weight.values()):
+        raise ValueError(f"class_weight: expected a number for each class; received {dict(class_weight)}")
     weights = np.ones(len(classes), np.float32)
     for c, weight in class_weight.items():
         weights[classes == c] = weight
@@ -180,7 +184,7 @@ def unpack(batch: Any) -> tuple[Any, Any, Any]:
 
 def is_generator(x: Any) -> bool:
     """Whether `x` yields batches, rather than being an array, a list of arrays or a table."""
-    if isinstance(x, (np.ndarray, list, tuple, Mapping)) or hasattr(x, "to_numpy") or hasattr(x, "__array__"):
+    if isinstance(x, (np.ndarray, list, tuple, Mapping, str)) or hasattr(x, "to_numpy") or hasattr(x, "__array__"):
         return False
     return hasattr(x, "__next__") or hasattr(x, "__getitem__") or hasattr(x, "__iter__")
 

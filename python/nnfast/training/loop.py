@@ -66,7 +66,7 @@ def make_source(model: Any, x: Any, y: Any, sample_weight: Any, class_weight: An
         If something is missing, empty, of the wrong shape or not a number.
     """
     batch_size = 32 if batch_size is None else batch_size
-    if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+    if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
         raise ValueError(f"batch_size: expected a positive integer; received {batch_size!r}")
     inputs, structure = data.as_inputs(x)
     rows = len(inputs[0])
@@ -146,6 +146,12 @@ def fit(
     for name, value, least in (("epochs", epochs, 0), ("initial_epoch", initial_epoch, 0)):
         if not isinstance(value, (int, np.integer)) or value < least:
             raise ValueError(f"{name}: expected an integer of at least {least}; received {value!r}")
+    for name, count in (
+        ("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps),
+        ("validation_freq", validation_freq if isinstance(validation_freq, (int, np.integer)) else None),
+    ):  # fmt: skip
+        if count is not None and count < 1:
+            raise ValueError(f"{name}: expected a positive integer; received {count!r}")
     generator = data.is_generator(x)
     source: Source | None = None
     if generator:
@@ -164,6 +170,8 @@ def fit(
     validation: Source | None = None
     if validation_data is not None and not data.is_generator(validation_data):
         vx, vy, vw = data.unpack(validation_data)
+        if vy is None:
+            raise ValueError("validation_data: expected (x, y) or (x, y, sample_weight); received no y")
         validation = make_source(model, vx, vy, vw, None, validation_batch_size or batch_size)
 
     calls = callback_module.CallbackList(
