@@ -144,13 +144,13 @@ py::list run_backward(const std::string& name, const std::vector<py::object>& in
   for (size_t i = 0; i < out_specs.size(); ++i) {
     outputs_at.push_back(dense(outputs[i], &out_specs[i].shape, 0, "an output"));
     output_grads_at.push_back(dense(output_grads[i], &out_specs[i].shape, 0, "an output's gradient"));
-    check(outputs_at[i] != nullptr || (call.needs().reads_outputs >> i & 1) == 0, name, ": output ", i, " is read");
+    check(outputs_at[i] != nullptr || !has(call.needs().reads_outputs, i), name, ": output ", i, " is read");
   }
   for (size_t i = 0; i < kept.size(); ++i)
     kept_at.push_back(dense(kept[i], nullptr, call.needs().kept[i], "a kept value"));
   py::list gradients;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    check(call.has_input(i) || (call.needs().reads_inputs >> i & 1) == 0, name, ": input ", i, " is read");
+    check(call.has_input(i) || !has(call.needs().reads_inputs, i), name, ": input ", i, " is read");
     if (!wanted[i]) {
       input_grads_at.push_back(nullptr);
       gradients.append(py::none());

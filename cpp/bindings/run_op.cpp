@@ -102,7 +102,7 @@ py::tuple run_op(const std::string& name, const std::vector<py::object>& inputs,
       backward.schedule(needs.backward, back);
       back.run(threads);
       for (size_t i = 0; i < in.size(); ++i)
-        if ((needs.view || (needs.passes_gradient >> i & 1)) && in_grads_at[i] != nullptr && out_grads_at[0] != nullptr)
+        if ((needs.view || has(needs.passes_gradient, i)) && in_grads_at[i] != nullptr && out_grads_at[0] != nullptr)
           std::copy_n(out_grads_at[0], out_specs[0].shape.size(), in_grads_at[i]);
     }
   }

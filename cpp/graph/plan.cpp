@@ -228,20 +228,19 @@ struct Plan::Builder {
     step.op = node.op;
     step.phases = need.backward;
     for (size_t i = 0; i < node.inputs.size(); ++i)
-      step.inputs.push_back(need.reads_inputs >> i & 1 ? place[node.inputs[i]] : Place{});
+      step.inputs.push_back(has(need.reads_inputs, i) ? place[node.inputs[i]] : Place{});
     for (size_t i = 0; i < node.outputs.size(); ++i)
-      step.outputs.push_back(need.reads_outputs >> i & 1 ? place[node.outputs[i]] : Place{});
+      step.outputs.push_back(has(need.reads_outputs, i) ? place[node.outputs[i]] : Place{});
     step.kept = kept[index];
     step.output_grads = output_grads;
     step.overwrites_gradient = need.overwrites_gradient;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const ValueId id = node.inputs[i];
       Place target;
-      if (need.passes_gradient >> i & 1) {
-        contributions[id].push_back(output_grads[0]);
-      } else if (wants_gradient[id] && graph.value(id).spec.dtype == DType::f32) {
-        target = gradient_place(id);
-        contributions[id].push_back(target);
+      if (wants_gradient[id] && graph.value(id).spec.dtype == DType::f32) {
+        const bool passed = has(need.passes_gradient, i);
+        if (!passed) target = gradient_place(id);
+        contributions[id].push_back(passed ? output_grads[0] : target);
       }
       step.input_grads.push_back(target);
     }
@@ -324,7 +323,7 @@ struct Plan::Builder {
       bool joined = false;
       if (step.kind == PlannedStep::Kind::forward) {
         for (size_t k = 0; k < step.inputs.size() && !joined; ++k)
-          joined = (step.overwrites_inputs >> k & 1) && join(step.inputs[k], step.outputs[0], at);
+          joined = has(step.overwrites_inputs, k) && join(step.inputs[k], step.outputs[0], at);
       } else if (step.overwrites_gradient) {
         for (size_t k = 0; k < step.input_grads.size() && !joined; ++k)
           joined = join(step.output_grads[0], step.input_grads[k], at);

@@ -2,6 +2,8 @@
 // (attribute dtype: "float32" or "int32").
 #include "kernels/elementwise.h"
 
+#include <algorithm>
+
 #include "dispatch/dispatch.h"
 #include "ops/blocks.h"
 #include "ops/broadcast.h"
@@ -97,8 +99,7 @@ class AddN final : public Op {
     needs.forward = {{num_blocks(size_), static_cast<double>(size_ * count_) * 0.1}};
     needs.reads_inputs = needs.reads_outputs = 0;
     needs.overwrites_inputs = ~0u;
-    for (size_t i = 0; i < wanted.size(); ++i)
-      if (wanted[i]) needs.passes_gradient |= 1u << i;
+    if (std::find(wanted.begin(), wanted.end(), true) != wanted.end()) needs.passes_gradient = ~0u;
     return needs;
   }
 

@@ -61,6 +61,9 @@ struct Requirements {
   uint32_t passes_gradient = 0;      // bit i: the gradient of input i is that of output 0; backward does not write it
 };
 
+// Bit i of such a mask. Inputs from the 32nd on share the last bit: only ops that treat all alike take so many.
+inline bool has(uint32_t mask, size_t i) { return (mask >> (i < 31 ? i : 31) & 1) != 0; }
+
 class Op {
  public:
   virtual ~Op() = default;

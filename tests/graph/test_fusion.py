@@ -382,3 +382,20 @@ def test_results_take_the_place_of_operands_that_nothing_reads_later():
     found, first = program.run([values])
     np.testing.assert_allclose(first, np.exp(values), rtol=1e-6)
     np.testing.assert_allclose(found, np.tanh(first) * first, rtol=1e-5)
+
+
+def test_forty_values_are_added_and_joined():
+    """More inputs than a mask of them has bits."""
+    net = Net()
+    x = net.graph.input((3, 4))
+    parts = [net.add("dense", x, net.parameter(4, 4)) for _ in range(40)]
+    y = net.add("multiply", net.add("add_n", *parts), net.add("add_n", *parts[::-1]))
+    joined = net.add("concatenate", *parts, axis=1)
+    loss = net.add("add", net.add("sum", y), net.add("sum", joined))
+    block = _core.Block(net.variables)
+    program = _core.Program(net.graph, outputs=[loss], loss=loss, block=block)
+    values = normal(3, 4)
+    program.run([values])
+    total = values @ sum(variable.numpy() for variable in net.variables)
+    for i in (0, 30, 31, 32, 39):
+        close(block.gradient(i), values.T @ (2 * total + 1), 1e-4)
