@@ -1,9 +1,12 @@
-// Convolution: forward, backward-data and backward-weights of shapes from LeNet, ResNet and MobileNet. The counter is
-// the rate of the multiplications and additions of the direct algorithm: Winograd's may exceed the FMA peak.
+// Convolution: forward, backward-data and backward-weights of shapes from LeNet, ResNet and MobileNet, by each
+// algorithm that applies and by the one that is chosen ("auto"). "flops" is the rate of the multiplications and
+// additions of the direct algorithm, "of_peak" its share of the FMA peak, which is measured first, with as many
+// threads: Winograd's may exceed 1.
 #include <benchmark/benchmark.h>
 
 #include "core/threads.h"
 #include "op_run.h"
+#include "peak.h"
 
 namespace nnfast {
 namespace {
@@ -37,18 +40,40 @@ const Case kCases[] = {
 };
 
 enum class Pass { forward, data, weights };
+const char* const kAlgorithms[] = {"auto", "patches", "product", "rows", "winograd", "depthwise"};
 
-void run(benchmark::State& state, const Case& c, Pass pass) {
+const char* op_of(const Case& c) { return c.depthwise ? "depthwise_conv" : "conv"; }
+Attributes attributes_of(const Case& c, const char* algorithm) {
   Attributes attributes;
   attributes.set("strides", std::vector<int64_t>{c.stride});
   attributes.set("padding", std::string(c.padding));
-  OpRun op(c.depthwise ? "depthwise_conv" : "conv", attributes,
-           {{c.images, c.size, c.size, c.channels}, {c.window, c.window, c.channels, c.out_channels}},
-           {pass == Pass::data, pass == Pass::weights}, num_threads());
+  attributes.set("algorithm", std::string(algorithm));
+  return attributes;
+}
+std::vector<Shape> shapes_of(const Case& c) {
+  return {{c.images, c.size, c.size, c.channels}, {c.window, c.window, c.channels, c.out_channels}};
+}
+
+bool applies(const Case& c, const char* algorithm) {
+  try {
+    std::vector<Spec> specs;
+    for (const Shape& shape : shapes_of(c)) specs.push_back({shape, DType::f32});
+    make_op(op_of(c), attributes_of(c, algorithm))->infer(specs);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void run(benchmark::State& state, const Case& c, const char* algorithm, Pass pass) {
+  static const double peak = FmaPeak().rate(num_threads());
+  OpRun op(op_of(c), attributes_of(c, algorithm), shapes_of(c), {pass == Pass::data, pass == Pass::weights},
+           num_threads());
   for (auto _ : state) pass == Pass::forward ? op.forward() : op.backward();
   const double out = std::string(c.padding) == "same" ? (c.size + c.stride - 1) / c.stride : c.size - c.window + 1;
   const double flops = 2.0 * c.images * out * out * c.channels * c.out_channels * c.window * c.window;
   state.counters["flops"] = benchmark::Counter(flops, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["of_peak"] = benchmark::Counter(flops / peak, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 }  // namespace
@@ -59,11 +84,14 @@ int main(int argc, char** argv) {
   const std::pair<const char*, Pass> passes[] = {
       {"forward", Pass::forward}, {"backward_data", Pass::data}, {"backward_weights", Pass::weights}};
   for (const Case& c : kCases)
-    for (const auto& [name, pass] : passes)
-      benchmark::RegisterBenchmark((std::string(c.name) + "/" + name).c_str(), [&c,
-                                                                                pass = pass](benchmark::State& state) {
-        run(state, c, pass);
-      })->UseRealTime();
+    for (const char* algorithm : kAlgorithms) {
+      if (!applies(c, algorithm)) continue;
+      for (const auto& [name, pass] : passes)
+        benchmark::RegisterBenchmark(
+            (std::string(c.name) + "/" + algorithm + "/" + name).c_str(),
+            [&c, algorithm, pass = pass](benchmark::State& state) { run(state, c, algorithm, pass); })
+            ->UseRealTime();
+    }
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }
