@@ -281,7 +281,7 @@ def test_the_learning_rate_can_be_set():
     optimizer = SGD(np.float32(0.5))
     assert optimizer.learning_rate == 0.5
     optimizer.learning_rate = 0.25
-    assert optimizer.learning_rate.numpy() == np.float32(0.25)
+    assert optimizer.learning_rate.numpy() == optimizer.learning_rate.value == np.float32(0.25)
     optimizer.learning_rate.assign(0.125)
     x = np.zeros(3, np.float32)
     optimizer.apply([np.ones(3)], [x])

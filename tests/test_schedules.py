@@ -1,6 +1,7 @@
 import inspect
 import json
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -228,3 +229,13 @@ def test_messages():
         schedules.StepDecay(0.1, 0)
     with pytest.raises(ValueError, match="Unknown learning rate schedule 'CosinDecay'; expected one of: cosine_decay"):
         schedules.deserialize({"class_name": "CosinDecay", "config": {}})
+
+
+def test_steps_of_a_variable_that_takes_no_dtype():
+    class Counter:
+        def __array__(self):
+            return np.array(7)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy, which asks for a newer __array__ first
+        assert schedules.ExponentialDecay(0.1, 10, 0.5)(Counter()) == schedules.ExponentialDecay(0.1, 10, 0.5)(7)

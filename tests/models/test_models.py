@@ -209,3 +209,10 @@ def test_summary(capsys):
     assert "first (Dense)" in text
     assert "(batch, 4)" in text
     assert "Weights: 33" in text
+
+
+def test_batch_size_of_an_input_is_no_bound():
+    model = nnfast.Sequential([layers.Input((2,), batch_size=4), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(np.ones((5, 2), np.float32), np.ones((5, 1), np.float32), batch_size=4, verbose=0)
+    assert model.predict(np.ones((3, 2), np.float32), verbose=0).shape == (3, 1)

@@ -150,6 +150,37 @@ def test_wrong_target_shape_for_a_loss():
         model.fit(x, np.zeros((6, 2), np.float32), verbose=0)
 
 
+@pytest.mark.parametrize(
+    ("loss", "target", "message"),
+    [
+        (
+            "mse",
+            np.zeros(6),
+            r"targets of the outputs' shape \(batch, 3\); received \(batch,\); for class numbers use a",
+        ),
+        (
+            "hinge",
+            np.zeros((6, 1)),
+            r"hinge: expected targets .* received \(batch, 1\); for class numbers use a sparse",
+        ),
+        ("cce", np.zeros((6, 3, 4)), r"categorical_crossentropy: expected .* received \(batch, 3, 4\)$"),
+        (
+            "scce",
+            np.zeros((6, 3)),
+            r"class numbers of shape \(batch,\), for outputs of shape \(batch, 3\); received \(batch, 3\); for one-hot",
+        ),
+        ("scce", np.zeros((6, 2)), r"class numbers of shape \(batch,\), .* received \(batch, 2\)$"),
+        (losses.huber, np.zeros((6, 2)), r"huber_loss: expected targets of the outputs' shape"),
+        ("scc", y, "Unknown loss 'scc'; expected one of: "),
+    ],
+)
+def test_loss_and_targets_that_do_not_belong_together(loss, target, message):
+    model = nnfast.Sequential([layers.Input((4,)), layers.Dense(3, "softmax")])
+    with pytest.raises(ValueError, match=message):
+        model.compile("sgd", loss)
+        model.fit(x, target.astype(np.float32), verbose=0)
+
+
 def test_tensors_do_not_branch():
     class Branching(layers.Layer):
         def call(self, inputs):

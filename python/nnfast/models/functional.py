@@ -285,8 +285,8 @@ class Functional(Model):
 def _check_input(name: str, expected: KerasTensor, value: Any) -> None:
     shape = tuple(value.shape)
     fits = len(shape) == len(expected.shape) and all(
-        want is None or have is None or want == have for want, have in zip(expected.shape, shape, strict=True)
-    )
+        want is None or have is None or want == have for want, have in zip(expected.shape[1:], shape[1:], strict=True)
+    )  # any number of rows, as in Keras: the last batch may have fewer than Input's batch_size
     if fits:
         return
     hint = ""

@@ -49,6 +49,11 @@ class LearningRate(float):
         """Return the rate as NumPy's float32."""
         return np.float32(self)
 
+    @property
+    def value(self) -> np.float32:
+        """The rate as NumPy's float32."""
+        return np.float32(self)
+
     def assign(self, value: float) -> None:
         """Set the optimizer's rate: the same as ``optimizer.learning_rate = value``."""
         self._optimizer.learning_rate = value

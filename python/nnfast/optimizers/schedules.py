@@ -52,7 +52,7 @@ class Formula(LearningRateSchedule):
     """Base of the schedules below: override :meth:`rate`, which gets and returns a float64 array of one axis."""
 
     def __call__(self, step: Steps) -> Any:
-        steps = np.asarray(step, dtype=np.float64)
+        steps = np.asarray(step).astype(np.float64)
         # One step goes through an array too: NumPy's functions may round a scalar otherwise.
         rates = self.rate(steps.reshape(-1)).reshape(steps.shape)
         return float(rates) if rates.ndim == 0 else rates

@@ -9,7 +9,8 @@ from .. import losses, metrics, optimizers
 from ..losses import Loss
 from ..metrics import MeanMetricWrapper, Metric
 
-ACCURACIES = {
+CROSS_ENTROPIES = ("crossentropy", "ce")
+BY_SHAPE = {
     "accuracy": ("BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy"),
     "acc": ("BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy"),
     "crossentropy": ("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"),
@@ -58,7 +59,7 @@ class Compiled:
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
         }
-        if isinstance(loss, str):
+        if isinstance(loss, str) and loss not in CROSS_ENTROPIES:
             losses.get(loss)  # an unknown name is told at once
         self.loss_tracker = LossTracker("loss")
         self.matched = False
@@ -79,16 +80,15 @@ class Compiled:
         if self.matched:
             return
         count = len(output_names)
-        self.losses = [
-            losses.as_loss(item) for item in _per_output("loss", self.given["loss"], output_names, shared=True)
-        ]
+        shapes = list(zip(y_shapes, pred_shapes, strict=True))
+        given = _per_output("loss", self.given["loss"], output_names, shared=True)
+        self.losses = [_as_loss(item, *pair) for item, pair in zip(given, shapes, strict=True)]
         weights = _per_output("loss_weights", self.given["loss_weights"], output_names, shared=False)
         self.loss_weights = [1.0 if weight is None else float(weight) for weight in weights]
         self.output_trackers = [
             LossTracker(f"{name}_loss") if count > 1 and loss is not None else None
             for name, loss in zip(output_names, self.losses, strict=True)
         ]
-        shapes = list(zip(y_shapes, pred_shapes, strict=True))
         for target, key in ((self.metrics, "metrics"), (self.weighted, "weighted_metrics")):
             target.clear()
             lists = _metric_lists(key, self.given[key], output_names)
@@ -120,9 +120,12 @@ class Compiled:
             return found
         for groups in (self.metrics, self.weighted):
             for name, items in zip(output_names, groups, strict=False):
+                prefix = "" if len(output_names) == 1 else f"{name}_"
                 for metric in items:
                     value = metric.result()
-                    key = metric.name if len(output_names) == 1 else f"{name}_{metric.name}"
+                    key = prefix + metric.name
+                    if groups is self.weighted and key in found:
+                        key = f"{prefix}weighted_{metric.name}"
                     values = value if isinstance(value, dict) else {key: value}
                     found.update({k: float(v) if getattr(v, "ndim", 0) == 0 else v for k, v in values.items()})
         return found
@@ -164,16 +167,23 @@ def _listed(item: Any) -> list[Any]:
     return [] if item is None else list(item) if isinstance(item, (list, tuple)) else [item]
 
 
+def _of_shapes(name: str, y_shape: Any, pred_shape: Any) -> str:
+    """Return the class that a name such as "accuracy" stands for, given the shapes of targets and outputs."""
+    binary, categorical, sparse = BY_SHAPE[name]
+    if pred_shape[-1] == 1:
+        return binary
+    return sparse if len(y_shape) < len(pred_shape) or y_shape[-1] == 1 else categorical
+
+
+def _as_loss(item: Any, y_shape: Any, pred_shape: Any) -> Loss | None:
+    if isinstance(item, str) and item in CROSS_ENTROPIES:
+        item = _of_shapes(item, y_shape, pred_shape)
+    return losses.as_loss(item)
+
+
 def _as_metric(item: Any, y_shape: Any, pred_shape: Any) -> Metric:
-    if isinstance(item, str) and item in ACCURACIES:
-        binary, categorical, sparse = ACCURACIES[item]
-        if pred_shape[-1] == 1:
-            kind = binary
-        elif len(y_shape) < len(pred_shape) or (y_shape[-1] == 1 and pred_shape[-1] > 1):
-            kind = sparse
-        else:
-            kind = categorical
-        return metrics.registry.find(kind)(name=item)
+    if isinstance(item, str) and item in BY_SHAPE:
+        return metrics.registry.find(_of_shapes(item, y_shape, pred_shape))(name=item)
     found = metrics.get(item)
     if isinstance(item, str) and isinstance(found, Metric):
         found.name = item  # logs go by the name that was given

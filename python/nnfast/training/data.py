@@ -106,11 +106,12 @@ def check_rows(what: str, arrays: Iterable[np.ndarray], rows: int) -> None:
 
 
 def sample_weights(
-    sample_weight: Any, class_weight: Any, y: list[np.ndarray], num_outputs: int
+    sample_weight: Any, class_weight: Any, y: list[np.ndarray], names: list[str]
 ) -> list[np.ndarray] | None:
-    """Return the weights of the samples for each output, or None where all weigh the same.
+    """Return the weights of the samples for each output of these names, or None where all weigh the same.
 
-    `class_weight` is a dictionary from class to weight, or "balanced": each class's weights sum to the same.
+    `sample_weight` is an array for all outputs, or a list or dictionary with one (or None) for each; `class_weight` is
+    a dictionary from class to weight, or "balanced": each class's weights sum to the same.
 
     Raises
     ------
@@ -120,8 +121,8 @@ def sample_weights(
     if sample_weight is not None and class_weight is not None:
         raise ValueError("expected sample_weight or class_weight; received both; multiply them yourself")
     if class_weight is not None:
-        if num_outputs != 1:
-            raise ValueError(f"class_weight: expected a model with one output; this one has {num_outputs}")
+        if len(names) != 1:
+            raise ValueError(f"class_weight: expected a model with one output; this one has {len(names)}")
         classes = y[0]
         if classes.ndim > 1 and classes.shape[-1] > 1:
             classes = classes.argmax(axis=-1)
@@ -129,11 +130,22 @@ def sample_weights(
         return [class_weights(classes, class_weight)]
     if sample_weight is None:
         return None
-    parts = sample_weight if isinstance(sample_weight, (list, tuple)) and num_outputs > 1 else [sample_weight]
-    parts = [parts[name] for name in parts] if isinstance(parts, Mapping) else list(parts)
-    if len(parts) == 1 and num_outputs > 1:
-        parts = parts * num_outputs
-    weights = [as_array(part, "sample_weight").astype(np.float32, copy=False) for part in parts]
+    if isinstance(sample_weight, Mapping):
+        if unknown := [name for name in sample_weight if name not in names]:
+            raise ValueError(f"sample_weight: expected the outputs' names {names}; received {unknown}")
+        parts = [sample_weight.get(name) for name in names]
+    elif isinstance(sample_weight, (list, tuple)) and len(names) > 1:
+        parts = list(sample_weight)
+        if len(parts) != len(names):
+            raise ValueError(f"sample_weight: expected {len(names)} arrays, one for each output; received {len(parts)}")
+    else:
+        parts = [sample_weight] * len(names)
+    weights = [
+        np.ones(len(y[0]), np.float32)
+        if part is None
+        else as_array(part, "sample_weight").astype(np.float32, copy=False)
+        for part in parts
+    ]
     for weight in weights:
         check_rows("sample_weight", [weight], len(y[0]))
         if not np.isfinite(weight).all():
@@ -154,6 +166,8 @@ def class_weights(classes: np.ndarray, class_weight: Any) -> np.ndarray:
         raise ValueError(f"class_weight: expected a number for each class; received {dict(class_weight)}")
     weights = np.ones(len(classes), np.float32)
     for c, weight in class_weight.items():
+        if not np.isfinite(weight):
+            raise ValueError(f"class_weight: expected finite weights; received {weight} for class {c}")
         weights[classes == c] = weight
     return weights
 

@@ -78,7 +78,7 @@ def make_source(model: Any, x: Any, y: Any, sample_weight: Any, class_weight: An
     if y is not None:
         targets = data.as_targets(y, model.output_names_or_default(None))
         data.check_rows("y", targets, rows)
-        found = data.sample_weights(sample_weight, class_weight, targets, len(targets))
+        found = data.sample_weights(sample_weight, class_weight, targets, model.output_names_or_default(None))
         weights = found or []
         model.check_targets(inputs, structure, targets)
     return Source(inputs, structure, targets, weights, int(batch_size))
@@ -276,30 +276,27 @@ def predict(model: Any, x: Any, batch_size: Any, verbose: Any, steps: int | None
 
 def _split(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, Any, Any, Any]:
     leaves, structure = data.as_inputs(x)
-    targets = (
-        [data.as_array(part, "y") for part in flatten(y)]
-        if isinstance(y, (list, tuple, dict)) and not _numbers(y)
-        else [data.as_array(y, "y")]
+
+    def enter(value: Any, what: str) -> Any:
+        if isinstance(value, (list, tuple, dict)) and not _numbers(value):
+            return map_structure(lambda part: enter(part, what), value)
+        if value is None:
+            return None
+        array = data.as_array(value, what)
+        data.check_rows(what, [array], len(leaves[0]))
+        leaves.append(array)
+        return len(leaves) - 1
+
+    given = (structure, enter(y, "y"), enter(sample_weight, "sample_weight"))
+    before, after = (
+        map_structure(lambda i: None if i is None else parts[i], given)  # noqa: B023  used at once
+        for parts in data.split_last(leaves, share)
     )
-    data.check_rows("y", targets, len(leaves[0]))
-    weights = [] if sample_weight is None else [data.as_array(sample_weight, "sample_weight")]
-    before, after = data.split_last([*leaves, *targets, *weights], share)
-
-    def rebuild(parts: list[np.ndarray]) -> tuple[Any, Any, Any]:
-        px = map_structure(lambda i: parts[i], structure)
-        py = parts[len(leaves) : len(leaves) + len(targets)]
-        if isinstance(y, dict):
-            named: Any = dict(zip(sorted(y), py, strict=True))
-        else:
-            named = py if len(py) > 1 else py[0]
-        return px, named, parts[-1] if weights else None
-
-    train, held = rebuild(before), rebuild(after)
-    return (*train, held)
+    return (*before, after)
 
 
-def _numbers(y: Any) -> bool:
-    return all(isinstance(leaf, (bool, int, float, np.number)) for leaf in flatten(y))
+def _numbers(values: Any) -> bool:
+    return all(isinstance(leaf, (bool, int, float, np.number)) for leaf in flatten(values))
 
 
 def _is_due(epoch: int, frequency: Any) -> bool:
