@@ -35,6 +35,11 @@ def gelu(x):
     return np.where(x < 0, -tail, x - tail)
 
 
+def gelu_tanh(x):
+    t = np.clip(x, -50, 50)
+    return np.where(x < 0, np.where(x < -50, -0.0, t), x) * sigmoid(2 * math.sqrt(2 / math.pi) * (t + 0.044715 * t**3))
+
+
 def silu(x):
     return np.where(np.isinf(x) & (x < 0), -0.0, x) * sigmoid(x)
 
@@ -50,7 +55,7 @@ def softsign(x):
 
 
 # The operation, its reference, the most ULP it may be off: two, or more where that many roundings follow each other
-# (sigmoid: exponential, sum, quotient; silu and mish: times the argument; gelu: exponential, tail, two products).
+# (silu, mish, gelu_tanh: exponential, sum, quotient, product; gelu: exponential, tail, two products).
 FUNCTIONS = {
     "exp": (np.exp, 1),
     "expm1": (np.expm1, 2),
@@ -58,10 +63,11 @@ FUNCTIONS = {
     "log1p": (np.log1p, 2),
     "tanh": (np.tanh, 2),
     "erf": (reference(math.erf), 1.2),
-    "sigmoid": (sigmoid, 2.4),
+    "sigmoid": (sigmoid, 2),
     "softplus": (softplus, 2),
     "log_sigmoid": (lambda x: -softplus(-x), 2),
     "gelu": (gelu, 3.7),
+    "gelu_tanh": (gelu_tanh, 3.1),
     "silu": (silu, 3),
     "mish": (mish, 4),
     "elu": (lambda x: np.where(x < 0, np.expm1(np.minimum(x, 0)), x), 2),
@@ -149,7 +155,7 @@ def test_zeros_and_small_results_keep_their_sign(name, isa, points, expected):
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("name", sorted({*FUNCTIONS, "gelu_tanh", "floor", "ceil", "round", "square", "abs", "sign"}))
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS, "floor", "ceil", "round", "square", "abs", "sign"}))
 def test_same_bits_wherever_an_element_stands(name, isa):
     x = np.random.default_rng(1).normal(0, 3, 203).astype(np.float32)
     whole = compute(name, x, isa)
@@ -168,6 +174,7 @@ MPMATH = {
     "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
     "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
     "gelu": lambda x: x * mpmath.erfc(-x / mpmath.sqrt(2)) / 2,
+    "gelu_tanh": lambda x: x / (1 + mpmath.exp(-2 * mpmath.sqrt(2 / mpmath.pi) * (x + mpmath.mpf("0.044715") * x**3))),
     "silu": lambda x: x / (1 + mpmath.exp(-x)),
     "mish": lambda x: x * mpmath.tanh(mpmath.log1p(mpmath.exp(x))),
     "sin": mpmath.sin,
@@ -203,17 +210,6 @@ def test_numpy_validation_set(name, isa):
     error = ulp_error(y, expected.astype(np.float64))
     worst = np.argmax(error)
     assert error[worst] <= FUNCTIONS[name][1] + 0.5, f"{name}({x[worst]!r}) = {y[worst]!r}, not {expected[worst]!r}"
-
-
-@pytest.mark.parametrize("isa", ISAS)
-def test_gelu_by_tanh(isa, points):
-    """Its relative error grows in the far tail, where the exponent is rounded; there it is no gelu anyway."""
-    x = points[abs(points) < 20].astype(np.float64)
-    expected = x * sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
-    y = compute("gelu_tanh", x.astype(np.float32), isa)
-    near = x > -3
-    assert ulp_error(y[near], expected[near]).max() <= 12
-    assert abs(y - expected)[~near].max() < 2e-8
 
 
 @pytest.mark.parametrize("isa", ISAS)
