@@ -5,7 +5,7 @@ Each is one operation in C++ (cpp/kernels/activations.h), with its gradient, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import ops
@@ -146,8 +146,8 @@ def threshold(x: Any, threshold: float = 0.0, default_value: float = 0.0) -> Any
 
 
 @_enter()
-def softmax(x: Any, axis: int = -1) -> Any:
-    """Return ``e^x / Σ e^x`` along an axis.
+def softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
+    """Return ``e^x / Σ e^x`` along an axis, or several.
 
     Raises
     ------
@@ -159,8 +159,8 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 
 @_enter()
-def log_softmax(x: Any, axis: int = -1) -> Any:
-    """Return ``x - log Σ e^x`` along an axis."""
+def log_softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
+    """Return ``x - log Σ e^x`` along an axis, or several."""
     return ops.log_softmax(x, axis)
 
 

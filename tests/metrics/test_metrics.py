@@ -101,6 +101,7 @@ CASES = [
     ("CategoricalCrossentropy", {"label_smoothing": 0.1}, one_hot),
     ("CategoricalCrossentropy", {"from_logits": True}, one_hot),
     ("SparseCategoricalCrossentropy", {}, classes),
+    ("SparseCategoricalCrossentropy", {"ignore_class": 1}, classes),
     ("SparseCategoricalCrossentropy", {"from_logits": True}, class_logits),
     ("CosineSimilarity", {}, real),
     ("CosineSimilarity", {"axis": 0}, real),

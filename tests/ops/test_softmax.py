@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nnfast import _core
+from nnfast import _core, ops
 from op_checks import difference_gradient, run_on_each_isa
 
 # Around the vector widths, the length up to which rows are turned (16), prime; one row; empty.
@@ -97,3 +97,12 @@ def test_errors():
         _core.run_op("softmax", [np.zeros((2, 3), np.float32)], {"axis": 2})
     with pytest.raises(ValueError, match="takes float32 values, received integers"):
         _core.run_op("log_softmax", [np.zeros((2, 3), np.int32)])
+
+
+@pytest.mark.parametrize("axes", [(0, 2), [-1, 1], (1,), (2, 0, 1)])
+def test_several_axes(axes):
+    x = np.random.default_rng(7).normal(size=(3, 4, 5)).astype(np.float32)
+    e = np.exp(x.astype(np.float64))
+    want = e / e.sum(tuple(axes), keepdims=True)
+    np.testing.assert_allclose(ops.softmax(x, axes), want, rtol=1e-6)
+    np.testing.assert_allclose(ops.log_softmax(x, axes), np.log(want), rtol=1e-5)

@@ -36,7 +36,10 @@ class Loss:
 
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
         if reduction not in REDUCTIONS:
-            raise ValueError(f"Unknown reduction {reduction!r}; expected one of: {', '.join(map(str, REDUCTIONS))}")
+            raise ValueError(
+                f"Invalid value for argument `reduction`: expected one of {', '.join(map(str, REDUCTIONS))}; "
+                f"received {reduction!r}"
+            )
         self.name = name or type(self).__name__
         self.reduction = reduction
         self.dtype = "float32"

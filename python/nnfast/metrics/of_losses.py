@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import losses
-from .metric import MeanMetricWrapper, registry
+from .. import losses, ops
+from .metric import MeanMetricWrapper, registry, spread_weight
 
 
 class _OfLoss(MeanMetricWrapper):
@@ -244,6 +244,9 @@ class SparseCategoricalCrossentropy(_OfLoss):
         Accepted for Keras's sake.
     from_logits : bool, default False
         Whether predictions are logits rather than probabilities.
+    ignore_class : int, optional
+        A class number whose samples have no loss. As in Keras, they count in a mean without sample weights, and not
+        in one with them.
     axis : int, default -1
         The axis of the classes.
     """
@@ -253,6 +256,18 @@ class SparseCategoricalCrossentropy(_OfLoss):
         name: str = "sparse_categorical_crossentropy",
         dtype: Any = None,
         from_logits: bool = False,
+        ignore_class: int | None = None,
         axis: int = -1,
     ):
-        super().__init__(losses.sparse_categorical_crossentropy, name, dtype, from_logits=from_logits, axis=axis)
+        self._loss = losses.SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis)
+        super().__init__(
+            losses.sparse_categorical_crossentropy, name, dtype, from_logits=from_logits, ignore_class=ignore_class,
+            axis=axis,
+        )  # fmt: skip
+
+    def compute(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Any, ...]:  # type: ignore[override]
+        y_true, y_pred = ops.convert(y_true), ops.convert(y_pred, "float32")
+        counted = self._loss.counted(y_true, y_pred)
+        if sample_weight is not None and counted is not None:
+            sample_weight = spread_weight(sample_weight, ops.shape_of(counted)) * counted
+        return super().compute(y_true, y_pred, sample_weight)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from .apply import apply, floats, shape_of, trace_of
+from .apply import apply, canonical_axis, floats, shape_of, trace_of
+from .manipulation import reshape, transpose
 
 
 def dense(x: Any, kernel: Any, bias: Any = None, activation: str | None = None) -> Any:
@@ -13,14 +15,27 @@ def dense(x: Any, kernel: Any, bias: Any = None, activation: str | None = None) 
     return apply("dense", floats(*inputs), activation=activation)
 
 
-def softmax(x: Any, axis: int = -1) -> Any:
-    """Return ``exp(x) / sum(exp(x))`` along an axis."""
-    return apply("softmax", floats(x), axis=int(axis))
+def softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
+    """Return ``exp(x) / sum(exp(x))`` along an axis, or several."""
+    return _along("softmax", x, axis)
 
 
-def log_softmax(x: Any, axis: int = -1) -> Any:
-    """Return ``x - log(sum(exp(x)))`` along an axis."""
-    return apply("log_softmax", floats(x), axis=int(axis))
+def log_softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
+    """Return ``x - log(sum(exp(x)))`` along an axis, or several."""
+    return _along("log_softmax", x, axis)
+
+
+def _along(op: str, x: Any, axis: int | Sequence[int]) -> Any:
+    (x,) = floats(x)
+    if not isinstance(axis, Sequence):
+        return apply(op, [x], axis=int(axis))
+    shape = shape_of(x)
+    axes = [canonical_axis(each, len(shape)) for each in axis]
+    order = [each for each in range(len(shape)) if each not in axes] + axes
+    moved = transpose(x, order)
+    y = apply(op, [reshape(moved, (*(shape[each] for each in order[: -len(axes)]), -1))], axis=-1)
+    back = sorted(range(len(shape)), key=order.__getitem__)
+    return transpose(reshape(y, shape_of(moved)), back)
 
 
 def dropout(x: Any, rate: float, noise_shape: Any = None, seed: int | None = None) -> Any:
