@@ -301,20 +301,21 @@ class PatchBackwardWeights final : public ConvPass {
     const double cost = shape.flops() / kFlopsPerNs;
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 32.0));
     // Chunks of pixels, each with a sum of its own. Their memory is bounded by that of the image and the weights, and
-    // of a thousand pixels at least, or the sum of the sums would count beside the products.
+    // of 512 pixels at least, or the sum of the sums would count beside the products.
     const int64_t affordable = 3 + shape.input_size() / shape.weight_size();
-    const int64_t chunks = std::clamp<int64_t>(pixels_ / 1024, 1, std::min(wanted, affordable));
+    const int64_t chunks = std::clamp<int64_t>(pixels_ / 512, 1, std::min(wanted, affordable));
     const int64_t blocks = std::max<int64_t>(1, ceil_div(pixels_, block_));
     chunk_ = ceil_div(blocks, chunks) * block_;
     chunks_ = ceil_div(std::max<int64_t>(1, pixels_), chunk_);
-    const int64_t splits = ceil_div(wanted, chunks_ * shape.groups);
-    const int64_t panels = ceil_div(columns, gemm.columns);
-    column_part_ = along_depth_ ? columns : gemm.columns * std::max<int64_t>(1, std::max<int64_t>(2, panels / splits));
-    column_parts_ = ceil_div(columns, column_part_);
+    // Where chunks are too few for tasks: parts of the taps, then of the output channels, which gather the patches
+    // anew.
+    const int64_t splits = ceil_div(std::min<int64_t>(wanted, 8), chunks_ * shape.groups);
     const int64_t tap_blocks = ceil_div(shape.taps(), tap_block_);
-    tap_part_ =
-        along_depth_ ? shape.taps() : tap_block_ * std::max<int64_t>(1, tap_blocks / ceil_div(splits, column_parts_));
+    tap_part_ = along_depth_ ? shape.taps() : tap_block_ * std::max<int64_t>(1, tap_blocks / splits);
     tap_parts_ = ceil_div(shape.taps(), tap_part_);
+    const int64_t panels = ceil_div(columns, gemm.columns);
+    column_part_ = along_depth_ ? columns : gemm.columns * std::max<int64_t>(2, panels / ceil_div(splits, tap_parts_));
+    column_parts_ = ceil_div(columns, column_part_);
 
     const bool direct = chunks_ == 1 && !along_depth_;
     scratch_ = direct ? 0 : chunks_ * shape.weight_size();
