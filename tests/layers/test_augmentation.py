@@ -23,6 +23,12 @@ LAYERS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def fixed_draws():
+    """What is drawn must not depend on the tests that ran before."""
+    nnfast.utils.set_random_seed(1)
+
+
 def images(shape=SHAPE, seed=0):
     return np.random.default_rng(seed).random(shape).astype(np.float32)
 
