@@ -21,6 +21,7 @@ from . import (
 from ._core import num_threads as get_num_threads
 from ._core import set_num_threads
 from ._core import version as __version__
+from .diagnostics import diagnose
 from .layers import Input, Layer
 from .losses import Loss
 from .metrics import Metric
@@ -31,6 +32,7 @@ from .variable import Variable
 
 __all__ = [
     "Input", "Layer", "Loss", "Metric", "Model", "Optimizer", "Sequential", "Variable", "__version__", "activations",
-    "callbacks", "config", "constraints", "data", "datasets", "get_num_threads", "initializers", "kernels", "layers",
-    "load_model", "losses", "metrics", "models", "ops", "optimizers", "regularizers", "set_num_threads", "utils",
+    "callbacks", "config", "constraints", "data", "datasets", "diagnose", "get_num_threads", "initializers", "kernels",
+    "layers", "load_model", "losses", "metrics", "models", "ops", "optimizers", "regularizers", "set_num_threads",
+    "utils",
 ]  # fmt: skip

@@ -139,12 +139,15 @@ class Trace:
         Whether layers should behave as in training.
     losses : list of Tensor
         Scalars that layers added to the loss.
+    calls : list of tuple, or None
+        Each call of a layer, as (layer, what it was called on, what it returned), where somebody asks for them.
     """
 
     def __init__(self, training: bool = False):
         self.graph = _core.Graph()
         self.training = training
         self.losses: list[Tensor] = []
+        self.calls: list[tuple[Any, Any, Any]] | None = None
         self._labels: list[str] = []
         self._random = 0
 

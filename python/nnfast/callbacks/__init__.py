@@ -4,6 +4,7 @@ from .callback import Callback
 from .callback_list import CallbackList
 from .checkpoint import BackupAndRestore, ModelCheckpoint
 from .control import LambdaCallback, LearningRateScheduler, MaxTime, TerminateOnNaN
+from .gradients import GradientMonitor
 from .monitor import EarlyStopping, MonitorCallback, ReduceLROnPlateau
 from .progbar import ProgbarLogger
 from .records import CSVLogger, History
@@ -23,4 +24,5 @@ __all__ = [
     "LearningRateScheduler",
     "TerminateOnNaN",
     "MaxTime",
+    "GradientMonitor",
 ]

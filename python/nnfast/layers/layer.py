@@ -290,6 +290,8 @@ class Layer:
                 if _takes(type(self).call, "training"):
                     kwargs["training"] = trace.training
                 outputs = self.call(*args, **kwargs)
+                if trace.calls is not None:
+                    trace.calls.append((self, args, outputs))
                 if self.activity_regularizer is not None:
                     for output in flatten(outputs):
                         rows = output.shape[0] if output.shape else 1

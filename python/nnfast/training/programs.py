@@ -132,18 +132,11 @@ class Programs:
             self._build_first(x, structure, rows)
         trace = Trace(training=training)
         with tracing(trace):
-            inputs = [trace.input((rows, *a.shape[1:]), str(a.dtype)) for a in x]
-            outputs = model(map_structure(lambda i: inputs[i], structure), training=training)
-            leaves = [trace.lift(leaf) for leaf in flatten(outputs)]
             if purpose == "predict":
+                outputs, leaves = _emit_outputs(model, trace, x, structure, rows)
                 core = _core.Program(trace.graph, outputs=[leaf.id for leaf in leaves])
                 return Program(core, rows, output_structure=map_structure(lambda _: 0, outputs))
-
-            targets = [trace.input((rows, *a.shape[1:]), str(a.dtype)) for a in y]
-            sample_weights: list[Tensor | None] = [
-                trace.input((rows, *a.shape[1:]), str(a.dtype)) for a in weights
-            ] or [None] * len(leaves)
-            step = _Step(model, trace, leaves, targets, sample_weights, rows)
+            step = emit_step(model, trace, x, structure, y, weights, rows)
         state = block = None
         if purpose == "test":
             core = _core.Program(trace.graph, outputs=[], accumulate=step.accumulate)
@@ -220,6 +213,28 @@ class Programs:
         """Replace the weights by their moving average, where the optimizer keeps one."""
         if self.state is not None and self.state.average_slot >= 0:
             self.state.values()[:] = self.state.slot(self.state.average_slot)
+
+
+def _emit_outputs(
+    model: Any, trace: Trace, x: Sequence[np.ndarray], structure: Any, rows: int
+) -> tuple[Any, list[Tensor]]:
+    """Emit a model's outputs; return them as they are arranged, and in a list."""
+    inputs = [trace.input((rows, *a.shape[1:]), str(a.dtype)) for a in x]
+    outputs = model(map_structure(lambda i: inputs[i], structure), training=trace.training)
+    return outputs, [trace.lift(leaf) for leaf in flatten(outputs)]
+
+
+def emit_step(
+    model: Any, trace: Trace, x: Sequence[np.ndarray], structure: Any, y: Sequence[np.ndarray],
+    weights: Sequence[np.ndarray], rows: int,
+) -> _Step:  # fmt: skip
+    """Emit outputs, losses and metrics for arrays of these shapes; the trace must be the current one."""
+    _, leaves = _emit_outputs(model, trace, x, structure, rows)
+    targets = [trace.input((rows, *a.shape[1:]), str(a.dtype)) for a in y]
+    sample_weights: list[Tensor | None] = [trace.input((rows, *a.shape[1:]), str(a.dtype)) for a in weights] or [
+        None
+    ] * len(leaves)
+    return _Step(model, trace, leaves, targets, sample_weights, rows)
 
 
 class _Step:
