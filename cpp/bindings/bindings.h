@@ -10,6 +10,7 @@ void bind_run_direction(pybind11::module_& module);  // their directions apart
 void bind_kernels_gemm(pybind11::module_& module);
 void bind_update(pybind11::module_& module);  // optimizer steps on flat blocks
 void bind_data(pybind11::module_& module);    // looks at data
+void bind_perceptron(pybind11::module_& module);
 void bind_graph(pybind11::module_& module);   // graphs, variables and programs
 void bind_update(pybind11::module_& module);  // optimizer steps on flat blocks
 

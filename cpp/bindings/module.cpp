@@ -9,4 +9,5 @@ PYBIND11_MODULE(_core, module) {
   nnfast::bind_data(module);
   nnfast::bind_graph(module);
   nnfast::bind_update(module);
+  nnfast::bind_perceptron(module);
 }

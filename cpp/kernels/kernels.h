@@ -387,6 +387,32 @@ struct Kernels {
                             int64_t tap);
   };
   const Winograd* winograd;
+
+  struct Perceptron {
+    // One pass over samples x (samples, features), in double precision, in the given order of rows. y is +1 where the
+    // label is the positive one, else -1. Where y (w·x + intercept) <= 0:
+    // w = shrink w + rate y sample_weight x, and intercept += rate y sample_weight; elsewhere w = shrink w.
+    struct Epoch {
+      int64_t samples, features;
+      const double* x;
+      const int32_t* labels;
+      int32_t positive;
+      const double* sample_weights;
+      const int64_t* order;
+      double rate_positive, rate_negative;  // of samples with y = 1 and with y = -1
+      double l1_cost, l2_cost;              // of Σ |w| and Σ w², in the sum that is returned
+      double shrink;
+      bool fit_intercept;
+      double l1;        // what each weight is to be drawn towards 0 after each sample, and …
+      double* due;      // … what that has come to so far,
+      double* paid;     // (features,) what each weight has been changed by for it
+      double* weights;  // (features,)
+      double* intercept;
+    };
+    // Returns Σ over samples of max(0, -y (w·x + intercept)) and the costs of w, each as it was found.
+    double (*epoch)(const Epoch& epoch);
+  };
+  const Perceptron* perceptron;
 };
 
 }  // namespace nnfast

@@ -21,6 +21,7 @@ extern const Kernels::Softmax softmax_kernels;
 extern const Kernels::Update update_kernels;
 extern const Kernels::Move move_kernels;
 extern const Kernels::Winograd winograd_kernels;
+extern const Kernels::Perceptron perceptron_kernels;
 
 extern const Kernels table;
 const Kernels table = {
@@ -29,6 +30,7 @@ const Kernels table = {
     &reduce_kernels,           &conv_kernels,    &depthwise_kernels,  &pool_kernels,
     &resample_kernels,         &softmax_kernels, &update_kernels,     &move_kernels,
     &winograd_kernels,
+    &perceptron_kernels,
 };
 
 }  // namespace nnfast::NNFAST_ISA

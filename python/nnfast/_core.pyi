@@ -83,6 +83,27 @@ class Update:
     @property
     def gradients(self) -> np.ndarray: ...
 
+def perceptron(
+    x: np.ndarray,
+    labels: np.ndarray,
+    sample_weights: np.ndarray,
+    positives: Sequence[int],
+    rates: Sequence[tuple[float, float]],
+    seeds: Sequence[int],
+    coef: np.ndarray,
+    intercept: np.ndarray,
+    *,
+    shrink: float,
+    l1: float,
+    l1_cost: float,
+    l2_cost: float,
+    fit_intercept: bool,
+    shuffle: bool,
+    max_iter: int,
+    tol: float,
+    n_iter_no_change: int,
+    threads: int,
+) -> list[int]: ...
 def are_classes(values: ArrayLike, num_classes: int) -> bool: ...
 def all_finite(values: ArrayLike) -> bool: ...
 def permutation(count: int, seed: int, stream: int) -> np.ndarray: ...

@@ -79,7 +79,7 @@ class Diagnosis:
 
     def __str__(self) -> str:
         titles = ("layer", "mean", "std", "dead", "saturated", "gradient norm", "update/weight")
-        rows = [titles]
+        rows: list[tuple[str, ...]] = [titles]
         for layer in self.layers:
             figures = [_figure(layer.mean), _figure(layer.std), _share(layer.dead), _share(layer.saturated)]
             rows.append((layer.name, *figures, _figure(layer.gradient_norm), _figure(layer.update_ratio)))
