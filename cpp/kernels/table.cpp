@@ -25,10 +25,22 @@ extern const Kernels::Perceptron perceptron_kernels;
 
 extern const Kernels table;
 const Kernels table = {
-    NNFAST_STRING(NNFAST_ISA), kLanes,           &activation_kernels, &elementwise_kernels,
-    &random_kernels,           &gemm_kernels,    &thin_kernels,       &norm_kernels,
-    &reduce_kernels,           &conv_kernels,    &depthwise_kernels,  &pool_kernels,
-    &resample_kernels,         &softmax_kernels, &update_kernels,     &move_kernels,
+    NNFAST_STRING(NNFAST_ISA),
+    kLanes,
+    &activation_kernels,
+    &elementwise_kernels,
+    &random_kernels,
+    &gemm_kernels,
+    &thin_kernels,
+    &norm_kernels,
+    &reduce_kernels,
+    &conv_kernels,
+    &depthwise_kernels,
+    &pool_kernels,
+    &resample_kernels,
+    &softmax_kernels,
+    &update_kernels,
+    &move_kernels,
     &winograd_kernels,
     &perceptron_kernels,
 };

@@ -183,16 +183,15 @@ def fit(
     if model.resume_epoch is not None:  # a callback has restored a backup
         initial_epoch = model.resume_epoch
     logs: dict[str, Any] = {}
-    batches = iter(x) if generator and not _restarts(x) else None
     for epoch in range(initial_epoch, epochs):
         model.compiled.reset()
         calls.on_epoch_begin(epoch)
         if source is not None:
             run_epoch(model, source, "train", calls, shuffle, steps or 0)
         else:
-            _run_generator(
-                model, _batches(x, epoch) if batches is None else batches, "train", calls, steps, class_weight
-            )
+            _run_generator(model, _batches(x), "train", calls, steps, class_weight)
+            if hasattr(x, "on_epoch_end"):
+                x.on_epoch_end()
         logs = model.compiled.logs(model.output_names_or_default(None))
         if validation_data is not None and _is_due(epoch + 1, validation_freq):
             found = _evaluate(model, validation, validation_data, calls, validation_steps)
@@ -224,7 +223,7 @@ def _evaluate(model: Any, source: Source | None, batches: Any, calls: Any, steps
     if source is not None:
         run_epoch(model, source, "test", calls, False, min(source.steps, steps or source.steps))
     else:
-        _run_generator(model, _batches(batches, 0), "test", calls, steps, None)
+        _run_generator(model, _batches(batches), "test", calls, steps, None)
     logs = model.compiled.logs(model.output_names_or_default(None))
     calls.on_test_end(logs)
     return logs
@@ -234,7 +233,7 @@ def predict(model: Any, x: Any, batch_size: Any, verbose: Any, steps: int | None
     """Compute outputs; see `Model.predict`."""
     if data.is_generator(x):
         parts = []
-        for i, batch in enumerate(_batches(x, 0)):
+        for i, batch in enumerate(_batches(x)):
             if steps is not None and i == steps:
                 break
             parts.append(model.predict_on_batch(data.unpack(batch)[0]))
@@ -303,18 +302,9 @@ def _is_due(epoch: int, frequency: Any) -> bool:
     return epoch in frequency if isinstance(frequency, (list, tuple, set, range)) else epoch % frequency == 0
 
 
-def _restarts(x: Any) -> bool:
-    """Whether iterating twice gives the batches twice."""
-    return not hasattr(x, "__next__")
-
-
-def _batches(x: Any, epoch: int) -> Iterator[Any]:
-    if hasattr(x, "__getitem__") and hasattr(x, "__len__"):
-        yield from (x[i] for i in range(len(x)))
-        if hasattr(x, "on_epoch_end"):
-            x.on_epoch_end()
-    else:
-        yield from x
+def _batches(x: Any) -> Iterator[Any]:
+    """Start anew where `x` can; a generator goes on from where it stands."""
+    return (x[i] for i in range(len(x))) if hasattr(x, "__getitem__") and hasattr(x, "__len__") else iter(x)
 
 
 def _run_generator(

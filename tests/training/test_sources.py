@@ -1,0 +1,203 @@
+"""What fit, evaluate and predict take beside arrays, and that it trains as the same rows in arrays do."""
+
+import numpy as np
+import pytest
+
+import nnfast
+from nnfast import layers, optimizers
+
+rng = np.random.default_rng(4)
+x = rng.normal(size=(40, 3)).astype(np.float32)
+y = (x.sum(axis=1, keepdims=True) > 0).astype(np.float32)
+weights = rng.random(40).astype(np.float32)
+
+
+def make_model(optimizer="adam"):
+    nnfast.utils.set_random_seed(0)
+    model = nnfast.Sequential([layers.Input((3,)), layers.Dense(8, "tanh"), layers.Dense(1, "sigmoid")])
+    model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def expected(**settings):
+    model = make_model()
+    history = model.fit(x, y, batch_size=10, shuffle=False, verbose=0, **settings).history
+    return model, history
+
+
+class Batches:
+    """Like keras.utils.PyDataset."""
+
+    def __init__(self, weighted=False):
+        self.weighted = weighted
+        self.epochs_ended = 0
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        rows = slice(10 * i, 10 * i + 10)
+        return (x[rows], y[rows], weights[rows]) if self.weighted else (x[rows], y[rows])
+
+    def on_epoch_end(self):
+        self.epochs_ended += 1
+
+
+def endless(weighted=False):
+    batches = Batches(weighted)
+    while True:
+        for i in range(len(batches)):
+            yield batches[i]
+
+
+def same_weights(one, two):
+    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_tables(library):
+    module = pytest.importorskip(library)
+    table = module.DataFrame({name: x[:, i] for i, name in enumerate("abc")})
+    target = module.DataFrame({"t": y[:, 0]})
+    reference, history = expected(epochs=2, sample_weight=weights, validation_split=0.25)
+    model = make_model()
+    found = model.fit(
+        table,
+        target,
+        sample_weight=module.Series(weights),
+        batch_size=10,
+        shuffle=False,
+        epochs=2,
+        validation_split=0.25,
+        verbose=0,
+    )
+    assert found.history == history
+    same_weights(model, reference)
+    assert model.evaluate(table, target, verbose=0) == reference.evaluate(x, y, verbose=0)
+    np.testing.assert_array_equal(model.predict(table, verbose=0), reference.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_batches_by_number(weighted):
+    reference, history = expected(epochs=3, sample_weight=weights if weighted else None)
+    batches = Batches(weighted)
+    model = make_model()
+    assert model.fit(batches, epochs=3, verbose=0).history == history
+    assert batches.epochs_ended == 3
+    same_weights(model, reference)
+    assert model.evaluate(Batches(), verbose=0) == pytest.approx(reference.evaluate(x, y, batch_size=10, verbose=0))
+    np.testing.assert_array_equal(model.predict(Batches(), verbose=0), reference.predict(x, verbose=0))
+
+
+def test_a_generator_without_end_for_training_and_validation():
+    reference, history = expected(epochs=3, validation_data=(x[:20], y[:20]), validation_batch_size=10)
+    model = make_model()
+
+    def validation():
+        while True:
+            yield x[:10], y[:10]
+            yield x[10:20], y[10:20]
+
+    found = model.fit(
+        endless(), steps_per_epoch=4, epochs=3, validation_data=validation(), validation_steps=2, verbose=0
+    )
+    assert found.history == history
+    same_weights(model, reference)
+
+
+def test_class_weights_with_a_generator():
+    model, other = make_model(), make_model()
+    model.fit(endless(), steps_per_epoch=4, class_weight={0: 1.0, 1: 5.0}, verbose=0)
+    factors = np.where(y[:, 0] == 1, 5.0, 1.0)
+    other.fit(x, y, batch_size=10, shuffle=False, sample_weight=factors, verbose=0)
+    same_weights(model, other)
+
+
+def test_a_generator_that_ends():
+    finite = (Batches()[i] for i in range(4))
+    with pytest.raises(ValueError, match="expected at least one batch from the generator; received none"):
+        make_model().fit(finite, epochs=2, verbose=0)
+
+
+def test_targets_beside_a_generator():
+    with pytest.raises(ValueError, match="from the generator; received them beside it"):
+        make_model().fit(endless(), y, steps_per_epoch=1, verbose=0)
+
+
+class TestOptimizerSettingsInFit:
+    def test_accumulated_gradients_are_those_of_the_larger_batch(self):
+        small = make_model(optimizers.SGD(0.5, momentum=0.9, gradient_accumulation_steps=4))
+        large = make_model(optimizers.SGD(0.5, momentum=0.9))
+        small.fit(x, y, batch_size=10, epochs=3, shuffle=False, verbose=0)
+        large.fit(x, y, batch_size=40, epochs=3, shuffle=False, verbose=0)
+        assert small.optimizer.iterations == large.optimizer.iterations == 3
+        for a, b in zip(small.get_weights(), large.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+    def test_fit_ends_with_the_average_of_the_weights(self):
+        model = make_model(optimizers.SGD(0.5, use_ema=True, ema_momentum=0.8))
+        plain = make_model(optimizers.SGD(0.5))
+        plain.train_on_batch(x, y)
+        average = plain.get_weights()  # as in Keras it starts with the first update
+        for _ in range(5):
+            plain.train_on_batch(x, y)
+            average = [0.8 * a + 0.2 * w for a, w in zip(average, plain.get_weights(), strict=True)]
+        model.fit(x, y, batch_size=40, epochs=6, shuffle=False, verbose=0)
+        for a, b in zip(model.get_weights(), average, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+    @pytest.mark.parametrize("clipping", ["clipvalue", "clipnorm", "global_clipnorm"])
+    def test_clipping(self, clipping):
+        limit = 0.01
+        model = make_model(optimizers.SGD(1.0, **{clipping: limit}))
+        before = model.get_weights()
+        gradients = list(model.gradients(x, y).values())
+        model.fit(x, y, batch_size=40, epochs=1, shuffle=False, verbose=0)
+        total = np.sqrt(sum(np.sum(g**2) for g in gradients))
+        assert total > limit
+        for old, new, gradient in zip(before, model.get_weights(), gradients, strict=True):
+            clipped = {
+                "clipvalue": np.clip(gradient, -limit, limit),
+                "clipnorm": gradient * min(1, limit / np.linalg.norm(gradient)),
+                "global_clipnorm": gradient * (limit / total),
+            }[clipping]
+            np.testing.assert_allclose(old - new, clipped, rtol=1e-3, atol=1e-6)
+
+    def test_what_is_excluded_does_not_decay(self):
+        optimizer = optimizers.SGD(0.1, weight_decay=0.5)
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        model, plain = make_model(optimizer), make_model(optimizers.SGD(0.1))
+        for net in (model, plain):
+            net.layers[0].bias.assign(np.full(8, 0.3, np.float32))
+        before = model.get_weights()
+        for net in (model, plain):
+            net.fit(x, y, batch_size=40, epochs=1, shuffle=False, verbose=0)
+        for weight, old, decayed, other in zip(
+            model.weights, before, model.get_weights(), plain.get_weights(), strict=True
+        ):
+            expected = other if weight.name == "bias" else other - 0.1 * 0.5 * old
+            np.testing.assert_allclose(decayed, expected, rtol=1e-4, atol=1e-6)
+
+
+RESUMED = [
+    lambda: optimizers.SGD(0.1, momentum=0.9, dampening=0.5, gradient_accumulation_steps=3),
+    lambda: optimizers.Adam(optimizers.schedules.OneCycle(0.01, 20), use_ema=True, global_clipnorm=0.5),
+    lambda: optimizers.Nadam(0.01, weight_decay=0.1),
+    lambda: optimizers.RMSprop(optimizers.schedules.CyclicalLearningRate(1e-3, 1e-2, 5), momentum=0.5, centered=True),
+]
+
+
+@pytest.mark.parametrize("make", RESUMED)
+def test_resuming_to_the_same_bits_whatever_the_optimizer(make, tmp_path):
+    unbroken, first = make_model(make()), make_model(make())
+    if not unbroken.optimizer.use_ema:  # at the end of fit the weights become their average: a stop is another run
+        unbroken.fit(x, y, batch_size=7, epochs=4, verbose=0)
+    else:
+        unbroken.fit(x, y, batch_size=7, epochs=2, verbose=0)
+        unbroken.fit(x, y, batch_size=7, epochs=4, initial_epoch=2, verbose=0)
+    first.fit(x, y, batch_size=7, epochs=2, verbose=0)
+    first.save(tmp_path / "m.safetensors")
+    second = nnfast.load_model(tmp_path / "m.safetensors")
+    second.fit(x, y, batch_size=7, epochs=4, initial_epoch=2, verbose=0)
+    same_weights(unbroken, second)
