@@ -42,7 +42,10 @@ def test_digits_with_a_sequential_mlp(keras, tmp_path):
         layers.Dense(num_classes, activation="softmax"),
     ])  # fmt: skip
     model.summary(print_fn=lambda *args, **kwargs: None)
-    model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+    model.compile(
+        loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"], run_eagerly=False,
+        steps_per_execution=1, jit_compile=False,
+    )  # fmt: skip
     history = model.fit(
         x_train, y_train, batch_size=64, epochs=epochs(keras, 12), validation_split=0.1, verbose=0,
         callbacks=[keras.callbacks.EarlyStopping(monitor="val_loss", patience=5, restore_best_weights=True)],

@@ -216,3 +216,17 @@ def test_batch_size_of_an_input_is_no_bound():
     model.compile("sgd", "mse")
     model.fit(np.ones((5, 2), np.float32), np.ones((5, 1), np.float32), batch_size=4, verbose=0)
     assert model.predict(np.ones((3, 2), np.float32), verbose=0).shape == (3, 1)
+
+
+def test_a_model_may_end_at_any_layer_of_another():
+    whole = nnfast.Sequential([layers.Dense(5, activation="relu", input_dim=6), layers.Dense(4, name="features")])
+    whole.add(layers.Dense(1))
+    features = nnfast.Model(inputs=whole.inputs, outputs=whole.get_layer("features").output)
+    hidden = dense(x, whole.layers[0], lambda z: np.maximum(z, 0))
+    np.testing.assert_allclose(features.predict(x, verbose=0), dense(hidden, whole.layers[1]), rtol=1e-4, atol=1e-5)
+    assert whole.get_layer("features").input.shape == (None, 5)
+    assert features.input_shape == [(None, 6)]
+    every = nnfast.Model(whole.inputs, [layer.output for layer in whole.layers])
+    assert [out.shape for out in every.predict(x, verbose=0)] == [(40, 5), (40, 4), (40, 1)]
+    with pytest.raises(AttributeError, match="has not been called on symbolic tensors; start the model with Input"):
+        _ = layers.Dense(2).output

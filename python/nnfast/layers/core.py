@@ -43,7 +43,12 @@ class InputLayer(Layer):
         self.built = True
         from ..models.functional import InputNode
 
-        self.output = InputNode(self).output
+        self._symbol = InputNode(self).output
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensor that stands for the arrays."""
+        return self._symbol
 
     def call(self, inputs: Any) -> Any:
         return inputs

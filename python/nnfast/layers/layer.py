@@ -89,7 +89,8 @@ class Layer:
     ):
         from .. import regularizers
 
-        self._input_shape_given = kwargs.pop("input_shape", None)
+        width = kwargs.pop("input_dim", None)
+        self._input_shape_given = kwargs.pop("input_shape", None if width is None else (width,))
         if kwargs:
             raise ValueError(
                 f"{type(self).__name__}: expected arguments of its signature; received the unknown {', '.join(kwargs)}"
@@ -344,6 +345,24 @@ class Layer:
         shapes = map_structure(lambda leaf: getattr(leaf, "shape", None), first)
         self.build(shapes)
         self.built = True
+
+    @property
+    def input(self) -> Any:
+        """What the layer was last called on in a functional or sequential model."""
+        return self._last_node().args[0]
+
+    @property
+    def output(self) -> Any:
+        """What it returned: where a model of the layers so far ends, as in ``Model(model.inputs, layer.output)``."""
+        return self._last_node().structure
+
+    def _last_node(self) -> Any:
+        if not self._nodes:
+            raise AttributeError(
+                f"{type(self).__name__} {self.name!r} has no symbolic input and output: it has not been called on "
+                "symbolic tensors; start the model with Input(shape)"
+            )
+        return self._nodes[-1]
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs for symbolic inputs, as :class:`KerasTensor` without history."""

@@ -115,6 +115,10 @@ class Model(Layer):
         loss_weights: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
     ) -> None:
         """Say how the model is to be trained.
 
@@ -128,6 +132,9 @@ class Model(Layer):
             Factors of the outputs' losses.
         metrics, weighted_metrics : list, or list or dict of lists by output, optional
             What is reported; the weighted ones take sample weights into account.
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            Taken so that scripts for Keras run, and without effect: a step is always planned as a whole, and as many
+            of them run in one call as callbacks allow, in float32.
 
         Raises
         ------
