@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import nnfast
 from nnfast import layers
 
 x = np.random.default_rng(0).normal(size=(4, 6, 8)).astype(np.float32)
@@ -91,3 +92,13 @@ def test_first_contents_of_an_embedding():
 def test_wrong_arguments(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_reshape_says_what_it_makes_of_unknown_sizes():
+    inputs = layers.Input(batch_shape=(4, None, 8))
+    assert layers.Reshape((6, 4, 2))(inputs).shape == (4, 6, 4, 2)
+    assert layers.Reshape((-1, 4))(inputs).shape == (4, None, 4)
+    model = nnfast.Model(inputs, layers.Dense(2)(layers.Flatten()(layers.Reshape((6, 8))(inputs))))
+    assert model.predict(x, verbose=0).shape == (4, 2)
+    with pytest.raises(ValueError, match="expected samples of 48 elements"):
+        model.predict(x[:, :5], verbose=0)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..tensor import KerasTensor
 from .convolution import per_axis
 from .core import check_data_format
 from .layer import Layer, layer_registry
@@ -52,6 +53,12 @@ class Reshape(Layer):
                 f"received shape {tuple(inputs.shape[1:])}"
             )
         return ops.reshape(inputs, (inputs.shape[0], *sizes))
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        (inputs,) = args
+        if None in inputs.shape[1:] and -1 not in self.target_shape:  # the samples' size must be this
+            return KerasTensor((inputs.shape[0], *self.target_shape), inputs.dtype)
+        return super().compute_output_spec(inputs)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "target_shape": self.target_shape}
