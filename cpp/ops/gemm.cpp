@@ -26,6 +26,7 @@ constexpr double kCall = 50;
 
 constexpr int64_t kBlockOfA = 136 << 10;                // elements: about half of a 1 MB level-2 cache
 constexpr int64_t kCached = 480 << 10;                  // elements: of b, which is then read where it lies
+constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kOwnChains = 2;                       // of a panel of b that a task copies for itself: 96 KB
 constexpr int64_t kTries = 64;                          // numbers of row blocks, from the fewest onwards
 constexpr int64_t kThinSide = 64, kThinSize = 8 << 10;  // elements: the least that a thin product is worth
@@ -55,9 +56,11 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   }
   if (plan_thin()) return;
   const int64_t row_panels = ceil_div(m, rows), column_panels = ceil_div(n, columns);
-  // Rows of a that are a multiple of 4 KB apart fall on the same lines of a level-1 cache and drive each other out.
+  // Rows of a that are a multiple of 4 KB apart fall on the same lines of a level-1 cache and drive each other out; its
+  // columns, where it is transposed, on the same lines of a level-2 cache if they are long.
   const bool rows_collide = row_panels * rows > 8 && k > 32 && spec_.lda % 1024 == 0;
-  copy_a_ = column_panels > 1 && (spec.transpose_a ? m * k > 8192 : rows_collide);
+  const bool columns_collide = column_panels >= 8 && k > kLongColumn && spec_.lda % 512 == 0;
+  copy_a_ = column_panels > 1 && (spec.transpose_a ? columns_collide : rows_collide);
   copy_b_ = spec.transpose_b || (row_panels > 3 && spec_.ldb * k > kCached);
 
   const double cost = kCall + kProduct * m * n * k + kPass * m * n;

@@ -85,6 +85,8 @@ def test_sizes_around_tile_edges(isa, transpose_a, transpose_b):
         (64, 64, 8192),
         (10, 10, 20000),
         (513, 511, 517),
+        (512, 512, 512),
+        (200, 1024, 1500),
     ],
 )
 def test_large(isa, m, n, k, transpose_a, transpose_b):
@@ -139,8 +141,9 @@ def test_against_torch():
     np.testing.assert_allclose(gemm(a, b, bias=bias, activation="relu"), theirs.numpy(), atol=1e-4)
 
 
-LARGE = [(64, 4096, 1030), (1000, 1000, 1000), (128, 512, 784), (2100, 33, 400)]
-SHAPES = [(100, 70, 50), (37, 2, 2000), *(pytest.param(*shape, marks=pytest.mark.slow) for shape in LARGE)]
+LARGE = [(64, 4096, 1030), (1000, 1000, 1000), (128, 512, 784), (2100, 33, 400), (160, 1024, 1024)]
+SMALL = [(100, 70, 50), (37, 2, 2000), (1, 700, 900), (3, 70, 770)]
+SHAPES = [*SMALL, *(pytest.param(*shape, marks=pytest.mark.slow) for shape in LARGE)]
 
 
 @pytest.mark.parametrize(("m", "n", "k"), SHAPES)
