@@ -20,7 +20,7 @@ int64_t even_part(int64_t whole, int64_t largest, int64_t unit) {
 // Nanoseconds on one thread of a 4.1 GHz Zen 5 core: for a product and sum; for an element of a or b, to copy it and
 // to read it again; for one of c, to write and read it once more.
 constexpr double kProduct = 1 / 120.0;
-constexpr double kCopy = 0.07, kCopyTransposed = 0.1, kCopyOnTheWay = 0.03, kRead = 0.017, kPass = 0.25;
+constexpr double kCopy = 0.07, kCopyTransposed = 0.1, kCopyOnTheWay = 0.03, kRead = 0.012, kPass = 0.25;
 constexpr double kStream = 0.05;  // to read an element of a large operand once
 constexpr double kCall = 50;
 
