@@ -32,7 +32,8 @@ void bind_runtime(py::module_& module) {
   module.def("cgroup_quota", &cgroup_quota, py::arg("root"),
              "The CPUs that the cgroup files below a folder grant, 0 where they set no limit (for tests).");
   module.def("set_num_threads", &set_num_threads, py::arg("count"),
-             "Use at most this many threads for a large operation; 1 runs everything on the calling thread.");
+             "Use at most this many threads for a large operation; 1 runs everything on the calling thread. "
+             "In a forked child it stays 1.");
   module.def(
       "activations",
       [] {

@@ -1,15 +1,13 @@
 #include "core/team.h"
 
 #include <linux/futex.h>
+#include <omp.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <climits>
-#include <system_error>
-#include <thread>
 
 namespace nnfast {
 namespace {
@@ -19,7 +17,6 @@ using namespace std::chrono_literals;
 
 // A sleeping thread takes 50 to 200 µs to wake (2-core Zen 4, virtual machine), one that spins 0.1 µs.
 constexpr Clock::duration kSpinInRun = 100us;
-constexpr Clock::duration kSpinBetweenRuns = 2ms;  // what Python does between two steps, mostly
 
 // Where another process needs the CPUs too, the members wait for one that isn't running: a time slice (3 ms) for work
 // of microseconds. After 1 ms and a quarter of the time lost like that, half of them do without the others: for
@@ -45,16 +42,6 @@ void futex(std::atomic<uint32_t>& word, int operation, uint32_t value) {
 clockid_t cpu_clock(pthread_t thread) {
   clockid_t clock{};
   return pthread_getcpuclockid(thread, &clock) == 0 ? clock : CLOCK_MONOTONIC;
-}
-
-// Never destroyed: its threads may still look at it when the process ends. A forked child begins with a new one, as
-// the threads are its parent's.
-Team*& the_team() {
-  static Team* team = [] {
-    pthread_atfork(nullptr, nullptr, [] { the_team() = new Team; });
-    return new Team;
-  }();
-  return team;
 }
 
 }  // namespace
@@ -88,33 +75,10 @@ bool Turn::sleep(uint32_t seen) {
   return first;
 }
 
-Team& Team::instance() { return *the_team(); }
-
-bool Team::start_thread() {
-  sigset_t all, before;  // the process's signals are for the threads that it started itself
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  bool started = true;
-  try {
-    std::thread thread(&Team::serve, this, threads_, seats_[threads_].start.count());
-    seats_[threads_].cpu_clock = cpu_clock(thread.native_handle());
-    thread.detach();
-    ++threads_;
-  } catch (const std::system_error&) {  // the process may have no more threads: those there are will do
-    started = false;
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return started;
-}
-
-void Team::serve(int worker, uint32_t seen) {
-  StandardFloatingPoint standard;
-  Turn& start = seats_[worker].start;
-  for (;; ++seen) {
-    if (!start.spin(seen, kSpinBetweenRuns)) start.sleep(seen);
-    Member member(*this, worker);
-    part_->take(member);
-  }
+// Never destroyed: another thread may still compute when the process ends.
+Team& Team::instance() {
+  static Team* const team = new Team;
+  return *team;
 }
 
 int Team::available(int wanted) {
@@ -125,23 +89,40 @@ int Team::available(int wanted) {
     else
       limit_ = kMaxThreads;
   }
-  while (threads_ < wanted && start_thread()) {
-  }
-  return std::min(wanted, threads_);
+  return wanted;
 }
 
 void Team::run(Part& part, int members) {
   if (members != members_)  // a member's counters are as its last run left them
     for (int worker = 0; worker < members; ++worker)
       for (auto& next : seats_[worker].next) next.store(0, std::memory_order_relaxed);
-  part_ = &part;
   members_ = members;
-  seats_[0].cpu_clock.store(cpu_clock(pthread_self()), std::memory_order_relaxed);
-  for (int worker = 1; worker < members; ++worker) seats_[worker].start.advance();
+  part_.store(&part, std::memory_order_release);
+  const auto begin = Clock::now();
+  open_region(members);
+  // OpenMP itself lets the first thread wait for others, spinning, before the region and after it.
+  const auto waited = (began_ - begin) + (Clock::now() - ended_);
+  if (waited > kSpinInRun) lost_ += 2 * waited.count();
+}
+
+// The region captures nothing: what it works on is handed over by atomics, which ThreadSanitizer understands, as it
+// does not what OpenMP's library does inside.
+void Team::open_region(int members) {
+#pragma omp parallel num_threads(members)
+  instance().work(omp_get_thread_num(), omp_get_num_threads());
+}
+
+void Team::work(int worker, int members) {
+  if (worker == 0) began_ = Clock::now();
   StandardFloatingPoint standard;
-  Member member(*this, 0);
-  part.take(member);
+  Part* part = part_.load(std::memory_order_acquire);
+  seats_[worker].cpu_clock.store(cpu_clock(pthread_self()), std::memory_order_relaxed);
+  Member member(*this, worker, members);
+  part->take(member);
+  if (worker != 0) return;
+  members_ = members;
   set_ = member.set();
+  ended_ = Clock::now();
 }
 
 // Each member takes the tasks of its own share in order (neighbouring phases then touch the same data on the same

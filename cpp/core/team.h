@@ -1,6 +1,6 @@
-// The threads that share the tasks of a run: started when first needed, asleep between runs, there until the process
-// ends. Not OpenMP's, because its threads wait for each other by spinning for milliseconds, which on a machine that
-// has other work to do keeps the awaited thread from its CPU.
+// The threads that share the tasks of a run: OpenMP's, in one region a run. Inside it they wait for each other here:
+// OpenMP's own barriers take longer, and spin for milliseconds, which on a machine that has other work to do keeps the
+// awaited thread from its CPU.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -47,28 +47,27 @@ class Team {
 
   // For the taker: how many threads, itself counted, are worth using now of those wanted.
   int available(int wanted);
-  // For the taker: runs the part on so many threads, the calling one among them.
+  // For the taker: runs the part on so many threads, the calling one among them; on fewer where OpenMP has no more.
   void run(Part& part, int members);
 
  private:
   struct alignas(64) Seat {
-    Turn start;
     std::atomic<clockid_t> cpu_clock{};
     // The next task of this member's share: of this phase and, reset meanwhile, of the next.
-    alignas(64) std::atomic<int64_t> next[2]{};
+    std::atomic<int64_t> next[2]{};
   };
 
-  bool start_thread();
-  void serve(int worker, uint32_t seen);
+  static void open_region(int members);
+  void work(int worker, int members);
   void await_others(int worker, int members, uint32_t seen);
   void judge_loss();
   Turn::Clock::duration cpu_time_without(int self, int members) const;
 
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
-  int threads_ = 1;  // that exist, the caller counted
-  Part* part_ = nullptr;
-  int members_ = 1;  // of this run or the last
-  int set_ = 0;      // of the tasks' counters that the next phase uses
+  std::atomic<Part*> part_{nullptr};
+  int members_ = 1;                            // of this run or the last
+  int set_ = 0;                                // of the tasks' counters that the next phase uses
+  Turn::Clock::time_point began_{}, ended_{};  // the first thread's part of the run
   // Fewer threads for a while, after others have been seen to need the CPUs.
   int limit_ = kMaxThreads;
   Turn::Clock::time_point limited_until_{}, watched_since_{};
@@ -82,7 +81,7 @@ class Team {
 // One thread's view of a run.
 class Team::Member {
  public:
-  Member(Team& team, int worker) : team_(team), worker_(worker), members_(team.members_), set_(team.set_) {}
+  Member(Team& team, int worker, int members) : team_(team), worker_(worker), members_(members), set_(team.set_) {}
 
   int worker() const { return worker_; }
   // A task of this phase, of those numbered from 0, that nobody has had; -1 if there is none left.

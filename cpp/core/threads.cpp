@@ -73,6 +73,7 @@ namespace {
 
 struct Count {
   std::atomic<int> threads{1};
+  std::atomic<int> most{kMaxThreads};
   std::atomic<const char*> reason{"one for each CPU that this process may run on"};
 
   Count() {
@@ -89,8 +90,9 @@ struct Count {
       }
     }
     threads = std::min(count, kMaxThreads);
-    // Processes are forked to share the CPUs, one each; and what the parent had set was not meant for so many.
+    // OpenMP's threads are the parent's: the child would wait for them for ever.
     pthread_atfork(nullptr, nullptr, [] {
+      instance().most = 1;
       instance().threads = 1;
       instance().reason = "this process was forked";
     });
@@ -110,6 +112,7 @@ void set_num_threads(int threads) {
   check(threads >= 1 && threads <= kMaxThreads, "the number of threads must be from 1 to ", kMaxThreads, ", received ",
         threads);
   Count& count = Count::instance();
+  if (threads > count.most) return;
   count.threads = threads;
   count.reason = "set_num_threads";
 }
