@@ -70,7 +70,9 @@ def test_headers_are_included_once(path):
 def test_one_file_opens_openmp_regions():
     users = [name(path) for path in SOURCES if re.search(r"#\s*pragma\s+omp\s+(?!simd)|<omp\.h>", code(path))]
     assert users == ["cpp/core/team.cpp"]
-    assert not [name(path) for path in SOURCES if re.search(r"std::(jthread|thread|async)\b|pthread_create", code(path))]
+    assert not [
+        name(path) for path in SOURCES if re.search(r"std::(jthread|thread|async)\b|pthread_create", code(path))
+    ]
 
 
 def test_nothing_loosens_floating_point():
