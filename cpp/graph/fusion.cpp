@@ -111,7 +111,9 @@ class Fusion {
     const Node* made = producer(id);
     if (made == nullptr || takes_scale.count(made->op_name) == 0 || !is_linear(*made) || !is_inner(id)) return;
     const int index = graph_.value(id).index;
-    if (graph_.value(id).spec.shape.size() < graph_.value(made->inputs[1]).spec.shape.size()) return;
+    // By the outputs of one row: whether it is folded, and so the bits, must not depend on how many rows a batch has.
+    const Shape& shape = graph_.value(id).spec.shape;
+    if (shape.size_between(1, shape.rank()) < graph_.value(made->inputs[1]).spec.shape.size()) return;
     Attributes folding;
     folding.set("bias", made->inputs.size() == 3);
     for (const char* name : {"scale", "center", "epsilon"})

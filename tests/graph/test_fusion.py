@@ -253,7 +253,7 @@ def test_a_residual_needs_a_simple_activation_and_the_shape_of_x(op):
 
 
 LAYERS = {
-    "dense": ((90, 6), (6, 17), {}),
+    "dense": ((2, 45, 6), (6, 17), {}),
     "conv": ((2, 9, 9, 5), (3, 3, 5, 17), {"padding": "same"}),
     "depthwise_conv": ((2, 9, 9, 5), (3, 3, 5, 3), {"padding": "valid", "strides": [2]}),
 }
@@ -306,9 +306,11 @@ def test_batch_norm_is_folded_into_the_weights_before(op, bias, scale, center, a
             close(a, b, 2e-5)
 
 
-def test_batch_norm_is_not_folded_where_there_are_more_weights_than_outputs():
+@pytest.mark.parametrize("rows", [1, 4, 4000])
+def test_batch_norm_is_not_folded_where_a_row_has_more_weights_than_outputs(rows):
+    """However many rows there are: a row has the same bits in any batch."""
     net = Net()
-    x = net.graph.input((4, 30))
+    x = net.graph.input((rows, 30))
     h = net.add("dense", x, net.parameter(30, 20))
     y = net.graph.add("batch_norm_inference", [h, *(net.parameter(20) for _ in range(4))])[0]
     assert steps_of(_core.Program(net.graph, outputs=[y])) == ["dense", "batch_norm_inference"]
