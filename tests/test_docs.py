@@ -51,11 +51,12 @@ def test_python_examples(page, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")], ids=name)
 def test_console_examples(page, tmp_path):
-    # The command beside the Python that runs this, or the module where nnfast is not installed.
+    # Both commands are of the Python that runs this, whether its environment is active or not.
     tools = tmp_path / "bin"
     tools.mkdir()
-    (tools / "nnfast").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nnfast "$@"\n')
-    (tools / "nnfast").chmod(0o755)
+    for tool, options in (("nnfast", "-m nnfast"), ("python3", "")):
+        (tools / tool).write_text(f'#!/bin/sh\nexec "{sys.executable}" {options} "$@"\n')
+        (tools / tool).chmod(0o755)
     environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
     for line, text in blocks(page, "console"):
         for command, expected in re.findall(r"^\$ ([^\n]*)\n((?:[^$][^\n]*\n|\n)*)", text, flags=re.MULTILINE):
