@@ -107,6 +107,14 @@ def test_options_reach_the_training(run):
     assert accuracy_in(printed) < 0.5  # a rate of nearly nothing learns nothing
 
 
+def test_a_missing_folder_is_said_before_training(capsys):
+    assert main(["train", "digits", "--epochs", "1", "--out", "missing/model.safetensors"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""  # not even the line before the first epoch
+    assert "--out missing/model.safetensors: expected a file in a folder that exists" in printed.err
+    assert "there is no folder missing; create it or name another" in printed.err
+
+
 def test_a_table_with_text_for_classes(run, flowers):
     printed = run("train", flowers, "--epochs", 30)
     assert accuracy_in(printed) > 0.9

@@ -23,6 +23,12 @@ _MOST_CLASSES = 20
 
 def train(options: argparse.Namespace) -> None:
     """Train a network, report each epoch, test the network and save it."""
+    path = Path(options.out or f"{Path(options.data).stem}-{options.model}.safetensors")
+    if not path.parent.is_dir():  # said now, not when the training is done
+        raise ValueError(
+            f"--out {path}: expected a file in a folder that exists; there is no folder {path.parent}; "
+            "create it or name another"
+        )
     utils.set_random_seed(options.seed)
     train_part, test_part, notes = _load(options)
     model = _compile(options, train_part.x, train_part.y, notes)
@@ -45,7 +51,6 @@ def train(options: argparse.Namespace) -> None:
         raise ValueError("the loss is no longer a number; try a lower --learning-rate, or a target in smaller units")
     print(describe_test(model, test_part, notes))
     print(f"trained in {seconds:.1f} s")
-    path = Path(options.out or f"{Path(options.data).stem}-{options.model}.safetensors")
     model.save(path)
     print(f"saved in {path}")
 
