@@ -134,7 +134,15 @@ class Interrupt(nnfast.callbacks.Callback):
             signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals reach the main thread")
+@pytest.fixture
+def ctrl_c():
+    """Python's own handler, also where the tests were started in the background of a shell, which ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_interrupted_between_batches_the_model_goes_on():
     model, twin = make_model(), make_model()
     with pytest.raises(KeyboardInterrupt):
@@ -147,7 +155,7 @@ def test_interrupted_between_batches_the_model_goes_on():
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals reach the main thread")
+@pytest.mark.usefixtures("ctrl_c")
 def test_interrupted_in_the_middle_of_an_epoch_the_model_goes_on():
     """An epoch without callbacks is one call into C++, which looks for signals now and then."""
     model = make_model(width=64)
