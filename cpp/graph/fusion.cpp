@@ -4,6 +4,7 @@
 #include <set>
 
 #include "kernels/activations.h"
+#include "ops/activation_attributes.h"
 
 namespace nnfast {
 namespace {
@@ -34,6 +35,7 @@ class Fusion {
     for (int i = 0; i < nodes; ++i) absorb_addition(i);
     for (int i = 0; i < nodes && !differentiated; ++i) fold_batch_norm(i);
     for (int i = 0; i < nodes; ++i) absorb_activation(i);
+    for (int i = 0; i < nodes && differentiated; ++i) pass_derivative_on(i);
   }
 
  private:
@@ -83,6 +85,22 @@ class Fusion {
   bool is_before(ValueId id, int node) const {
     const Value& value = graph_.value(id);
     return value.source != Value::Source::computed || value.index < node;
+  }
+
+  // The derivative of a dense layer's activation, taken by the dense layer behind it, which makes the gradient.
+  void pass_derivative_on(int index) {
+    const Node& dense = graph_.nodes()[index];
+    if (dense.removed || dense.op_name != "dense") return;
+    const ValueId id = dense.inputs[0];
+    const Node* before = producer(id);
+    if (before == nullptr || before->op_name != "dense" || is_linear(*before) || !is_inner(id)) return;
+    Attributes attributes = dense.attributes, of_before = before->attributes;
+    if (!derivative_reads_output(activation_of(of_before))) return;
+    attributes.set("input_activation", of_before.get<std::string>("activation"));
+    if (of_before.has("alpha")) attributes.set("input_alpha", of_before.get<double>("alpha"));
+    of_before.set("gradient_of_z", true);
+    graph_.replace(graph_.value(id).index, "dense", of_before, before->inputs);
+    graph_.replace(index, "dense", attributes, dense.inputs);
   }
 
   void absorb_addition(int consumer) {

@@ -1,6 +1,9 @@
 // y = f(x w + b): x (…, in), w (in, out), b (out,) if given, y (…, out).
 //
 //   dz = dy f'(z)    db = Σ over rows of dz    dw = xᵀ dz    dx = dz wᵀ
+//
+// Where one dense layer follows another, the planner lets the second make the first one's dz in the place of dx, while
+// it is still in registers: the second has `input_activation`, the first `gradient_of_z`.
 #include <algorithm>
 
 #include "core/buffer.h"
@@ -16,7 +19,11 @@ namespace {
 class Dense final : public Op {
  public:
   explicit Dense(const Attributes& attributes)
-      : activation_(activation_of(attributes)), alpha_(alpha_of(attributes, activation_)) {}
+      : activation_(activation_of(attributes)),
+        alpha_(alpha_of(attributes, activation_)),
+        input_activation_(activation_of(attributes, "input_activation")),
+        input_alpha_(alpha_of(attributes, input_activation_, "input_alpha")),
+        given_dz_(attributes.get<bool>("gradient_of_z", false)) {}
 
   std::vector<Spec> infer(const std::vector<Spec>& inputs) override {
     check(inputs.size() == 2 || inputs.size() == 3, "dense: expected x, w and perhaps b, received ", inputs.size(),
@@ -56,14 +63,14 @@ class Dense final : public Op {
     if (keep_z) needs.kept = {rows_ * out_};
     if (!any) return needs;
 
-    needs.reads_inputs = (dw ? 1u : 0u) | (dx ? 2u : 0u);
-    needs.reads_outputs = derivative_reads_output(activation_) ? 1u : 0u;
+    own_dz_ = activation_ != Activation::linear && !given_dz_;
+    needs.reads_inputs = (dw || (dx && input_activation_ != Activation::linear) ? 1u : 0u) | (dx ? 2u : 0u);
+    needs.reads_outputs = own_dz_ && derivative_reads_output(activation_) ? 1u : 0u;
     int64_t scratch = 0;
     auto reserve = [&](int64_t size) {
       scratch += round_up(size, kLine);
       return scratch - round_up(size, kLine);
     };
-    own_dz_ = activation_ != Activation::linear;
     db_ = db;
     if (own_dz_) dz_ = reserve(rows_ * out_);
     if (own_dz_ || db) {
@@ -92,6 +99,8 @@ class Dense final : public Op {
       GemmSpec spec;
       spec.m = rows_, spec.n = in_, spec.k = out_;
       spec.transpose_b = true;
+      spec.derivative = input_activation_;
+      spec.derivative_alpha = input_alpha_;
       dx_ = Gemm(spec);
       dx_scratch_ = reserve(dx_.scratch());
     }
@@ -131,6 +140,7 @@ class Dense final : public Op {
         product.a = dz;
         product.b = args.inputs[1];
         product.c = args.input_grads[0];
+        product.derivative_y = args.inputs[0];
         return dx_.run(phase, task, worker, args.scratch + dx_scratch_, product);
     }
   }
@@ -156,6 +166,9 @@ class Dense final : public Op {
 
   const Activation activation_;
   const float alpha_;
+  const Activation input_activation_;
+  const float input_alpha_;
+  const bool given_dz_;
   bool bias_ = false;
   int64_t rows_ = 0, in_ = 0, out_ = 0;
   Gemm forward_, dw_, dx_;
