@@ -190,9 +190,10 @@ void Team::judge_loss() {
 Clock::duration Team::cpu_time_without(int self, int members) const {
   timespec sum{};
   for (int worker = 0; worker < members; ++worker) {
-    if (worker == self) continue;
+    const clockid_t clock = seats_[worker].cpu_clock.load(std::memory_order_relaxed);
+    if (worker == self || clock == kNoClock) continue;
     timespec time{};
-    clock_gettime(seats_[worker].cpu_clock.load(std::memory_order_relaxed), &time);
+    clock_gettime(clock, &time);
     sum.tv_sec += time.tv_sec;
     sum.tv_nsec += time.tv_nsec;
   }

@@ -51,8 +51,9 @@ class Team {
   void run(Part& part, int members);
 
  private:
+  static constexpr clockid_t kNoClock = -1;
   struct alignas(64) Seat {
-    std::atomic<clockid_t> cpu_clock{};
+    std::atomic<clockid_t> cpu_clock{kNoClock};  // until its thread has begun a run
     // The next task of this member's share: of this phase and, reset meanwhile, of the next.
     std::atomic<int64_t> next[2]{};
   };
