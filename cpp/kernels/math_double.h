@@ -29,7 +29,7 @@ constexpr double kInfinityDouble = __builtin_inf();
 NNFAST_INLINE double log2_double(float x) {
   const int64_t i = double_bits(x);  // subnormal float32 numbers are normal here
   const int64_t e = (i - 0x3fe6a09e667f3bcd) >> 52;
-  const double m = double_of_bits(i - (e << 52));  // from sqrt(1/2) to sqrt(2)
+  const double m = double_of_bits(i - e * (int64_t{1} << 52));  // from sqrt(1/2) to sqrt(2)
   const double s = (m - 1.0) / (m + 1.0);
   const double p = double_polynomial(s * s, 2.88539008177785, 0.9617966941134033, 0.5770779423460797,
                                      0.4122092543900376, 0.3199056095487907, 0.2829014765845376);
@@ -44,7 +44,8 @@ NNFAST_INLINE float exp2_to_float(double t) {
   const double p = double_polynomial(f, 0.9999999999997619, 0.6931471805464939, 0.24022650698885584,
                                      0.05550410939424815, 0.00961812854203631, 0.0013333451980949151,
                                      0.00015403852124040165, 1.5309759422465392e-05, 1.3175815851858593e-06);
-  return static_cast<float>(p * double_of_bits((double_bits(shifted) + 1023) << 52));
+  return static_cast<float>(
+      p * double_of_bits(static_cast<int64_t>(static_cast<uint64_t>(double_bits(shifted) + 1023) << 52)));
 }
 
 // x to the power y, all cases as IEEE 754's pow. 0.6 ULP.
