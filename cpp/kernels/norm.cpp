@@ -274,43 +274,71 @@ NNFAST_INLINE double take(V (&sums)[U]) {
   return sum_across(sum);
 }
 
-// Σ f(x) over a row; f is told which lanes count.
-template <class F>
-NNFAST_INLINE double row_sum(int64_t N, const float* x, F&& f) {
-  V sums[4] = {};
-  double sum = 0;
-  for_row<4>(
-      N, [&](auto columns, int64_t n, auto u) NNFAST_LAMBDA { sums[u] += f(columns, columns.load(x + n, 0)); },
-      [&]() NNFAST_LAMBDA { sum += take(sums); });
-  return sum;
+// Σ f(x, r) over each of R rows, in double; f is told which lanes count. The rows are read one after the other, the
+// sums across lanes are taken together.
+template <int R, class F>
+NNFAST_INLINE void row_sums(int64_t N, const float* x, double (&result)[R], F&& f) {
+  static_for<R>([&](auto r) NNFAST_LAMBDA {
+    V sums[4] = {};
+    result[r] = 0;
+    for_row<4>(
+        N,
+        [&](auto columns, int64_t n, auto u)
+            NNFAST_LAMBDA { sums[u] += f(columns, columns.load(x + r * N + n, 0), r); },
+        [&]() NNFAST_LAMBDA { result[r] += take(sums); });
+  });
 }
+
+// R rows at once: one waits for its sums while another is added up.
+template <bool kCentered, int R>
+NNFAST_INLINE void normalize_rows_(int64_t N, const float* x, const float* gamma, const float* beta, float epsilon,
+                                   float* y, float* mean, float* inv_std) {
+  const double size = static_cast<double>(N);
+  double sums[R];
+  V center[R] = {}, scale[R];
+  if (kCentered) {
+    row_sums(N, x, sums, [](auto, V v, auto) NNFAST_LAMBDA { return v; });
+    static_for<R>([&](auto r) NNFAST_LAMBDA {
+      mean[r] = static_cast<float>(sums[r] / size);
+      center[r] = broadcast(mean[r]);
+    });
+  }
+  row_sums(N, x, sums, [&](auto columns, V v, auto r) NNFAST_LAMBDA {
+    const V d = v - center[r];
+    return columns.lanes == kLanes ? d * d : select(first_lanes(columns.lanes), d * d, V{});
+  });
+  static_for<R>([&](auto r) NNFAST_LAMBDA {
+    inv_std[r] = static_cast<float>(1.0 / __builtin_sqrt(sums[r] / size + static_cast<double>(epsilon)));
+    scale[r] = broadcast(inv_std[r]);
+  });
+  static_for<R>([&](auto r) NNFAST_LAMBDA {
+    for_row<1>(
+        N,
+        [&](auto columns, int64_t n, auto) NNFAST_LAMBDA {
+          V v = (columns.load(x + r * N + n, 0) - center[r]) * scale[r];
+          if (gamma != nullptr) v *= columns.load(gamma + n, 0);
+          if (beta != nullptr) v += columns.load(beta + n, 0);
+          columns.store(y + r * N + n, 0, v);
+        },
+        []() NNFAST_LAMBDA {});
+  });
+}
+
+constexpr int kRows = kLanes == 16 ? 4 : 2;  // together: four vectors a row stay in registers
+constexpr int64_t kShortRow = 1024;          // more than one at a time stay in a level-1 cache
 
 template <bool kCentered>
 NNFAST_INLINE void normalize_rows(int64_t M, int64_t N, const float* x, const float* gamma, const float* beta,
                                   float epsilon, float* y, float* mean, float* inv_std) {
-  for (int64_t m = 0; m < M; ++m, x += N, y += N) {
-    V center{};
-    if (kCentered) {
-      mean[m] = static_cast<float>(row_sum(N, x, [](auto, V v) NNFAST_LAMBDA { return v; }) / static_cast<double>(N));
-      center = broadcast(mean[m]);
-    }
-    const double squares = row_sum(N, x, [&](auto columns, V v) NNFAST_LAMBDA {
-      const V d = v - center;
-      return columns.lanes == kLanes ? d * d : select(first_lanes(columns.lanes), d * d, V{});
-    });
-    const double variance = squares / static_cast<double>(N);
-    inv_std[m] = static_cast<float>(1.0 / __builtin_sqrt(variance + static_cast<double>(epsilon)));
-    const V scale = broadcast(inv_std[m]);
-    for_row<1>(
-        N,
-        [&](auto columns, int64_t n, auto) NNFAST_LAMBDA {
-          V v = (columns.load(x + n, 0) - center) * scale;
-          if (gamma != nullptr) v *= columns.load(gamma + n, 0);
-          if (beta != nullptr) v += columns.load(beta + n, 0);
-          columns.store(y + n, 0, v);
-        },
-        []() NNFAST_LAMBDA {});
-  }
+  int64_t m = 0;
+  auto rows = [&](auto count) NNFAST_LAMBDA {
+    normalize_rows_<kCentered, decltype(count)::value>(N, x + m * N, gamma, beta, epsilon, y + m * N,
+                                                       kCentered ? mean + m : nullptr, inv_std + m);
+    m += count;
+  };
+  if (N <= kShortRow)
+    while (m + kRows <= M) rows(Index<kRows>{});
+  while (m < M) rows(Index<1>{});
 }
 
 // R rows at once, so that the sums over rows are loaded and stored once for all of them:
@@ -368,7 +396,6 @@ template <bool kCentered>
 NNFAST_INLINE void normalize_rows_backward(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
                                            const float* mean, const float* inv_std, float* dx, float* dgamma,
                                            float* dbeta) {
-  constexpr int R = kLanes == 16 ? 4 : 2;  // four vectors a row stay in registers
   for (int64_t n = 0; n < N; ++n) {
     if (dgamma != nullptr) dgamma[n] = 0;
     if (dbeta != nullptr) dbeta[n] = 0;
@@ -380,7 +407,7 @@ NNFAST_INLINE void normalize_rows_backward(int64_t M, int64_t N, const float* x,
                                                                 dx != nullptr ? dx + m * N : nullptr, dgamma, dbeta);
     m += count;
   };
-  while (m + R <= M) rows(Index<R>{});
+  while (m + kRows <= M) rows(Index<kRows>{});
   while (m < M) rows(Index<1>{});
 }
 
