@@ -12,12 +12,6 @@ using Weights = Kernels::Depthwise::Weights;
 // pace: nothing is gained by holding neighbouring pixels in registers.
 template <int NP, int NV, bool Partial>
 NNFAST_INLINE void pixels(const Line& s, int64_t i, int64_t c, int64_t lanes) {
-  auto read = [&](const float* p) NNFAST_LAMBDA {
-    if constexpr (Partial)
-      return load_first(p, lanes);
-    else
-      return load(p);
-  };
   float* out = s.out + i * s.out_step + c;
   if (s.next)
     static_for<NP>([&](auto p) NNFAST_LAMBDA {
@@ -28,9 +22,9 @@ NNFAST_INLINE void pixels(const Line& s, int64_t i, int64_t c, int64_t lanes) {
   static_for<NP>([&](auto p) NNFAST_LAMBDA {
     static_for<NV>([&](auto v) NNFAST_LAMBDA {
       if (s.accumulate)
-        acc[p * NV + v] = read(out + p * s.out_step + v * kLanes);
+        acc[p * NV + v] = read<Partial>(out + p * s.out_step + v * kLanes, lanes);
       else
-        acc[p * NV + v] = s.bias ? read(s.bias + c + v * kLanes) : V{};
+        acc[p * NV + v] = s.bias ? read<Partial>(s.bias + c + v * kLanes, lanes) : V{};
     });
   });
   for (int64_t r = 0; r < s.num_rows; ++r) {
@@ -38,18 +32,16 @@ NNFAST_INLINE void pixels(const Line& s, int64_t i, int64_t c, int64_t lanes) {
     const float* w = s.w[r] + c;
     for (int64_t tap = 0; tap < s.taps; ++tap, x += s.tap_step, w += s.w_step) {
       static_for<NV>([&](auto v) NNFAST_LAMBDA {
-        const V weight = read(w + v * kLanes);
-        static_for<NP>([&](auto p) NNFAST_LAMBDA { acc[p * NV + v] += read(x + p * s.x_step + v * kLanes) * weight; });
+        const V weight = read<Partial>(w + v * kLanes, lanes);
+        static_for<NP>([&](auto p) NNFAST_LAMBDA {
+          acc[p * NV + v] += read<Partial>(x + p * s.x_step + v * kLanes, lanes) * weight;
+        });
       });
     }
   }
   static_for<NP>([&](auto p) NNFAST_LAMBDA {
-    static_for<NV>([&](auto v) NNFAST_LAMBDA {
-      if constexpr (Partial)
-        store_first(out + p * s.out_step, acc[p * NV + v], lanes);
-      else
-        store(out + p * s.out_step + v * kLanes, acc[p * NV + v]);
-    });
+    static_for<NV>([&](auto v)
+                       NNFAST_LAMBDA { write<Partial>(out + p * s.out_step + v * kLanes, acc[p * NV + v], lanes); });
   });
 }
 
@@ -76,33 +68,26 @@ void line(const Line& s) {
 // NT neighbouring taps of one kernel row, NV vectors of channels: dw += Σ x dy over pixels that all taps see.
 template <int NT, int NV, bool Partial>
 NNFAST_INLINE void weight_sums(const Weights& s, int64_t tap, int64_t c, int64_t lanes) {
-  auto read = [&](const float* p, auto v) NNFAST_LAMBDA {
-    if constexpr (Partial)
-      return load_first(p, lanes);
-    else
-      return load(p + v * kLanes);
-  };
   V acc[NT * NV];
   float* dw = s.dw + tap * s.w_step + c;
   static_for<NT>([&](auto t) NNFAST_LAMBDA {
-    static_for<NV>([&](auto v) NNFAST_LAMBDA { acc[t * NV + v] = read(dw + t * s.w_step, v); });
+    static_for<NV>([&](auto v)
+                       NNFAST_LAMBDA { acc[t * NV + v] = read<Partial>(dw + t * s.w_step + v * kLanes, lanes); });
   });
   const float* x = s.x + tap * s.tap_step + c;
   const float* dy = s.dy + c;
   for (int64_t i = 0; i < s.count; ++i, x += s.x_step, dy += s.dy_step) {
     V d[NV];
-    static_for<NV>([&](auto v) NNFAST_LAMBDA { d[v] = read(dy, v); });
+    static_for<NV>([&](auto v) NNFAST_LAMBDA { d[v] = read<Partial>(dy + v * kLanes, lanes); });
     static_for<NT>([&](auto t) NNFAST_LAMBDA {
-      static_for<NV>([&](auto v) NNFAST_LAMBDA { acc[t * NV + v] += read(x + t * s.tap_step, v) * d[v]; });
+      static_for<NV>([&](auto v) NNFAST_LAMBDA {
+        acc[t * NV + v] += read<Partial>(x + t * s.tap_step + v * kLanes, lanes) * d[v];
+      });
     });
   }
   static_for<NT>([&](auto t) NNFAST_LAMBDA {
-    static_for<NV>([&](auto v) NNFAST_LAMBDA {
-      if constexpr (Partial)
-        store_first(dw + t * s.w_step, acc[t * NV + v], lanes);
-      else
-        store(dw + t * s.w_step + v * kLanes, acc[t * NV + v]);
-    });
+    static_for<NV>([&](auto v)
+                       NNFAST_LAMBDA { write<Partial>(dw + t * s.w_step + v * kLanes, acc[t * NV + v], lanes); });
   });
 }
 

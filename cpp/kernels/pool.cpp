@@ -34,21 +34,6 @@ NNFAST_INLINE VI load_places(const uint8_t* p) {
 }
 NNFAST_INLINE VI load_places(const int32_t* p) { return *reinterpret_cast<const VIu*>(p); }
 
-template <bool Partial>
-NNFAST_INLINE V read(const float* p, int64_t lanes) {
-  if constexpr (Partial)
-    return load_first(p, lanes);
-  else
-    return load(p);
-}
-template <bool Partial>
-NNFAST_INLINE void write(float* p, V v, int64_t lanes) {
-  if constexpr (Partial)
-    store_first(p, v, lanes);
-  else
-    store(p, v);
-}
-
 struct Span {
   int64_t begin, end;
   int64_t size() const { return end - begin; }

@@ -67,21 +67,6 @@ NNFAST_INLINE Mix mix_of(const Images& images, const float* t, int64_t column, i
 }
 
 template <bool Partial>
-NNFAST_INLINE V read(const float* p, int64_t lanes) {
-  if constexpr (Partial)
-    return load_first(p, lanes);
-  else
-    return load(p);
-}
-template <bool Partial>
-NNFAST_INLINE void write(float* p, V v, int64_t lanes) {
-  if constexpr (Partial)
-    store_first(p, v, lanes);
-  else
-    store(p, v);
-}
-
-template <bool Partial>
 NNFAST_INLINE void blend(const Mix& mix, const float* x, float* y, int64_t lanes) {
   V sum = broadcast(mix.outside);
   for (int i = 0; i < mix.count; ++i) sum += mix.weight[i] * read<Partial>(x + mix.at[i], lanes);

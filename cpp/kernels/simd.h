@@ -71,6 +71,22 @@ NNFAST_INLINE void store_first(float* p, V v, int64_t n) {
 }
 #endif
 
+// A whole vector or, where it is partial, its first lanes: for a loop's body, written once, and its rest.
+template <bool Partial>
+NNFAST_INLINE V read(const float* p, int64_t lanes) {
+  if constexpr (Partial)
+    return load_first(p, lanes);
+  else
+    return load(p);
+}
+template <bool Partial>
+NNFAST_INLINE void write(float* p, V v, int64_t lanes) {
+  if constexpr (Partial)
+    store_first(p, v, lanes);
+  else
+    store(p, v);
+}
+
 // The lanes combined by a fixed tree: halves, quarters, … Lane i meets lane i + kLanes/2 first.
 template <class Combine>
 NNFAST_INLINE float across(V v, Combine combine) {

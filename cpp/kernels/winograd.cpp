@@ -19,21 +19,6 @@ constexpr float kP = 0.70710678118654752f, kQ = 1.41421356237309505f;  // √½,
 
 int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 
-template <bool Partial>
-NNFAST_INLINE V read(const float* p, int64_t lanes) {
-  if constexpr (Partial)
-    return load_first(p, lanes);
-  else
-    return load(p);
-}
-template <bool Partial>
-NNFAST_INLINE void write(float* p, V v, int64_t lanes) {
-  if constexpr (Partial)
-    store_first(p, v, lanes);
-  else
-    store(p, v);
-}
-
 // Rows 2J and 2J+1 of Bᵀ in the order 0, 5; 1, 2; 3, 4, applied to d: pairs share their even and odd halves.
 template <int J>
 NNFAST_INLINE void input_pair(const V (&d)[6], V& a, V& b) {
