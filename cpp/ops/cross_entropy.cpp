@@ -7,6 +7,8 @@
 namespace nnfast {
 namespace {
 
+using Softmax = Kernels::Softmax;
+
 constexpr double kCost = 1.2;  // ns an element, forward
 constexpr double kBackwardCost = 0.15;
 
@@ -91,67 +93,36 @@ class SoftmaxCrossEntropy final : public Op {
   Rows rows_;
 };
 
-class SoftmaxCrossEntropyDense final : public Op {
+// With a target for each logit.
+class DenseCrossEntropy final : public Op {
  public:
-  explicit SoftmaxCrossEntropyDense(const Attributes& attributes)
-      : smoothing_(static_cast<float>(smoothing_of(attributes))) {}
+  using Kernel = decltype(&Softmax::cross_entropy_dense);
+
+  DenseCrossEntropy(const char* name, Kernel kernel, const Attributes& attributes)
+      : name_(name), kernel_(kernel), smoothing_(static_cast<float>(smoothing_of(attributes))) {}
 
   std::vector<Spec> infer(const std::vector<Spec>& inputs) override {
-    check(inputs.size() == 2, "softmax_cross_entropy_dense takes logits and targets, received ", inputs.size(),
-          " inputs");
-    rows_.infer("softmax_cross_entropy_dense", inputs[0]);
-    check(inputs[1].dtype == DType::f32 && inputs[1].shape == inputs[0].shape,
-          "softmax_cross_entropy_dense: the targets must be float32 of the logits' shape ", inputs[0].shape,
-          ", received ", inputs[1].shape);
+    check(inputs.size() == 2, name_, " takes logits and targets, received ", inputs.size(), " inputs");
+    rows_.infer(name_, inputs[0]);
+    check(inputs[1].dtype == DType::f32 && inputs[1].shape == inputs[0].shape, name_,
+          ": the targets must be float32 of the logits' shape ", inputs[0].shape, ", received ", inputs[1].shape);
     return {{without_last(inputs[0].shape), DType::f32}};
   }
   Requirements require(const std::vector<bool>& wanted) override {
-    check(!wanted[1], "softmax_cross_entropy_dense has no gradient with respect to its targets");
+    check(!wanted[1], name_, " has no gradient with respect to its targets");
     keeps_ = wanted[0];
     return rows_.require(wanted[0]);
   }
   void forward(const Args& args, int, int64_t task, Worker&) const override {
     const int64_t begin = rows_.tasks.begin(task), at = begin * rows_.classes;
-    kernels().softmax->cross_entropy_dense(rows_.tasks.rows(task), rows_.classes, args.inputs[0] + at,
-                                           args.inputs[1] + at, smoothing_, args.outputs[0] + begin,
-                                           keeps_ ? args.kept[0] + at : nullptr);
+    (kernels().softmax->*kernel_)(rows_.tasks.rows(task), rows_.classes, args.inputs[0] + at, args.inputs[1] + at,
+                                  smoothing_, args.outputs[0] + begin, keeps_ ? args.kept[0] + at : nullptr);
   }
   void backward(const Args& args, int, int64_t task, Worker&) const override { rows_.backward(args, task); }
 
  private:
-  const float smoothing_;
-  bool keeps_ = false;
-  Rows rows_;
-};
-
-// The mean over the last axis.
-class SigmoidCrossEntropy final : public Op {
- public:
-  explicit SigmoidCrossEntropy(const Attributes& attributes)
-      : smoothing_(static_cast<float>(smoothing_of(attributes))) {}
-
-  std::vector<Spec> infer(const std::vector<Spec>& inputs) override {
-    check(inputs.size() == 2, "sigmoid_cross_entropy takes logits and targets, received ", inputs.size(), " inputs");
-    rows_.infer("sigmoid_cross_entropy", inputs[0]);
-    check(inputs[1].dtype == DType::f32 && inputs[1].shape == inputs[0].shape,
-          "sigmoid_cross_entropy: the targets must be float32 of the logits' shape ", inputs[0].shape, ", received ",
-          inputs[1].shape);
-    return {{without_last(inputs[0].shape), DType::f32}};
-  }
-  Requirements require(const std::vector<bool>& wanted) override {
-    check(!wanted[1], "sigmoid_cross_entropy has no gradient with respect to its targets");
-    keeps_ = wanted[0];
-    return rows_.require(wanted[0]);
-  }
-  void forward(const Args& args, int, int64_t task, Worker&) const override {
-    const int64_t begin = rows_.tasks.begin(task), at = begin * rows_.classes;
-    kernels().softmax->sigmoid_cross_entropy(rows_.tasks.rows(task), rows_.classes, args.inputs[0] + at,
-                                             args.inputs[1] + at, smoothing_, args.outputs[0] + begin,
-                                             keeps_ ? args.kept[0] + at : nullptr);
-  }
-  void backward(const Args& args, int, int64_t task, Worker&) const override { rows_.backward(args, task); }
-
- private:
+  const char* const name_;
+  const Kernel kernel_;
   const float smoothing_;
   bool keeps_ = false;
   Rows rows_;
@@ -159,8 +130,14 @@ class SigmoidCrossEntropy final : public Op {
 
 const RegisterOp registered[] = {
     {"softmax_cross_entropy", [](const Attributes& a) { return std::make_unique<SoftmaxCrossEntropy>(a); }},
-    {"softmax_cross_entropy_dense", [](const Attributes& a) { return std::make_unique<SoftmaxCrossEntropyDense>(a); }},
-    {"sigmoid_cross_entropy", [](const Attributes& a) { return std::make_unique<SigmoidCrossEntropy>(a); }},
+    {"softmax_cross_entropy_dense",
+     [](const Attributes& a) {
+       return std::make_unique<DenseCrossEntropy>("softmax_cross_entropy_dense", &Softmax::cross_entropy_dense, a);
+     }},
+    {"sigmoid_cross_entropy",
+     [](const Attributes& a) {
+       return std::make_unique<DenseCrossEntropy>("sigmoid_cross_entropy", &Softmax::sigmoid_cross_entropy, a);
+     }},
 };
 
 }  // namespace
