@@ -39,6 +39,7 @@ void futex(std::atomic<uint32_t>& word, int operation, uint32_t value) {
   syscall(SYS_futex, &word, operation, value, nullptr, nullptr, 0);
 }
 
+// Where the system cannot tell, a clock that never stands still: the thread then counts as one that is at work.
 clockid_t cpu_clock(pthread_t thread) {
   clockid_t clock{};
   return pthread_getcpuclockid(thread, &clock) == 0 ? clock : CLOCK_MONOTONIC;
@@ -96,7 +97,6 @@ void Team::run(Part& part, int members) {
   if (members != members_)  // a member's counters are as its last run left them
     for (int worker = 0; worker < members; ++worker)
       for (auto& next : seats_[worker].next) next.store(0, std::memory_order_relaxed);
-  members_ = members;
   part_.store(&part, std::memory_order_release);
   const auto begin = Clock::now();
   open_region(members);
@@ -120,7 +120,7 @@ void Team::work(int worker, int members) {
   Member member(*this, worker, members);
   part->take(member);
   if (worker != 0) return;
-  members_ = members;
+  members_ = members;  // as many as OpenMP had, perhaps fewer than run asked for
   set_ = member.set();
   ended_ = Clock::now();
 }

@@ -66,7 +66,7 @@ class Team {
 
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
   std::atomic<Part*> part_{nullptr};
-  int members_ = 1;                            // of this run or the last
+  int members_ = 1;                            // of the last run, the calling thread among them
   int set_ = 0;                                // of the tasks' counters that the next phase uses
   Turn::Clock::time_point began_{}, ended_{};  // the first thread's part of the run
   // Fewer threads for a while, after others have been seen to need the CPUs.
