@@ -2,9 +2,12 @@
 
 import importlib
 import os
+import zlib
 
 import hypothesis
 import pytest
+
+from nnfast import utils
 
 # Keras, where it is compared with, computes with PyTorch: the one of its backends that the other comparisons need too.
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -16,3 +19,9 @@ hypothesis.settings.load_profile("nnfast")
 # A comparison with a library that is absent is skipped, which checks nothing: .ci/run has them all, and asks for them.
 if os.environ.get("NNFAST_REQUIRE_PEERS") == "1":
     pytest.importorskip = lambda name, **_: importlib.import_module(name)
+
+
+@pytest.fixture(autouse=True)
+def _seed(request):
+    """What a test draws depends neither on the tests before it nor on the day."""
+    utils.set_random_seed(zlib.crc32(request.node.nodeid.encode()))
