@@ -107,12 +107,24 @@ def test_options_reach_the_training(run):
     assert accuracy_in(printed) < 0.5  # a rate of nearly nothing learns nothing
 
 
-def test_a_missing_folder_is_said_before_training(capsys):
-    assert main(["train", "digits", "--epochs", "1", "--out", "missing/model.safetensors"]) == 1
+@pytest.mark.parametrize(
+    ("out", "reason"),
+    [
+        ("missing/model.safetensors", "No such file or directory; create the folder missing, or"),
+        ("file/model.safetensors", "Not a directory; create the folder file, or"),
+        ("/sys/model.safetensors", ""),  # no user may write there; how the system says so depends on it
+        ("folder", "Is a directory"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_training(out, reason, tmp_path, capsys):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    assert main(["train", "digits", "--epochs", "1", "--out", out]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""  # not even the line before the first epoch
-    assert "--out missing/model.safetensors: expected a file in a folder that exists" in printed.err
-    assert "there is no folder missing; create it or name another" in printed.err
+    assert f"--out {out}: expected a file in a folder that exists and may be written to; received: " in printed.err
+    assert reason in printed.err
+    assert not list((tmp_path / "folder").iterdir())
 
 
 def test_a_table_with_text_for_classes(run, flowers):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import math
+import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -24,11 +27,7 @@ _MOST_CLASSES = 20
 def train(options: argparse.Namespace) -> None:
     """Train a network, report each epoch, test the network and save it."""
     path = Path(options.out or f"{Path(options.data).stem}-{options.model}.safetensors")
-    if not path.parent.is_dir():  # said now, not when the training is done
-        raise ValueError(
-            f"--out {path}: expected a file in a folder that exists; there is no folder {path.parent}; "
-            "create it or name another"
-        )
+    _check_place(path)
     utils.set_random_seed(options.seed)
     train_part, test_part, notes = _load(options)
     model = _compile(options, train_part.x, train_part.y, notes)
@@ -53,6 +52,19 @@ def train(options: argparse.Namespace) -> None:
     print(f"trained in {seconds:.1f} s")
     model.save(path)
     print(f"saved in {path}")
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a file that cannot be written: now, not when the training is done."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise ValueError(
+            f"--out {path}: expected a file in a folder that exists and may be written to; received: "
+            f"{error.strerror}; create the folder {path.parent}, or name another file"
+        ) from error
 
 
 class EpochTable(callbacks.Callback):
