@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nnfast
-from nnfast import layers, losses
+from nnfast import layers, losses, metrics, optimizers
 
 
 @pytest.fixture
@@ -338,10 +338,41 @@ def test_compile_names_what_it_does_not_know(model):
         model.compile("sdg", "mse")
     with pytest.raises(ValueError, match="expected an optimizer; received None"):
         model.compile(None, "mse")
-    with pytest.raises(TypeError, match="received 3 of type int"):
-        model.compile(3, "mse")
+    with pytest.raises(ValueError, match="Unknown metric 'acurracy'; expected one of: accuracy"):
+        model.compile("sgd", "mse", metrics=["acurracy"])
     with pytest.raises(ValueError, match="get_layer: no layer is named 'zz'; there are: "):
         model.get_layer("zz")
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"optimizer": 3}, TypeError, "for the optimizer; received 3 of type int"),
+        ({"optimizer": len}, ValueError, "expected an optimizer; received <built-in function len>"),
+        ({"optimizer": losses.MeanSquaredError()}, ValueError, "expected an optimizer; received <.*MeanSquaredError"),
+        ({"loss": 3}, TypeError, "loss: expected a loss, its name or a function .* received 3 of type int"),
+        ({"loss": ["mse", 3]}, TypeError, "received 3 of type int"),
+        ({"loss": {"output": 3}}, TypeError, "received 3 of type int"),
+        ({"loss": optimizers.SGD()}, TypeError, "of type SGD"),
+        ({"loss": metrics.MeanSquaredError()}, TypeError, "loss: expected a loss, .* of type MeanSquaredError"),
+        ({"loss_weights": "x"}, TypeError, "loss_weights: expected numbers; received 'x' of type str"),
+        ({"loss_weights": [1.0, None, "x"]}, TypeError, "loss_weights: expected numbers; received 'x' of type str"),
+        ({"metrics": 3}, ValueError, "^metrics: expected a list, or a dictionary by the outputs' names; received 3"),
+        ({"metrics": "mae"}, ValueError, "^metrics: expected a list, .* received 'mae'"),
+        ({"weighted_metrics": 3}, ValueError, "^weighted_metrics: expected a list, .* received 3"),
+        ({"metrics": [["mae"], [3]]}, TypeError, "^metrics: expected a metric, its name .* received 3 of type int"),
+        ({"weighted_metrics": {"output": 3}}, TypeError, "^weighted_metrics: expected a metric, .* received 3 of"),
+    ],
+)
+def test_compile_refuses_what_is_of_the_wrong_type(model, given, error, message):
+    with pytest.raises(error, match=message):
+        model.compile(**{"optimizer": "sgd", "loss": "mse", **given})
+
+
+def test_no_metric(model):
+    model.compile("sgd", "mse", metrics=[None])
+    with pytest.raises(ValueError, match="metrics: expected a metric, its name or a function .* received None"):
+        model.fit(x, y, verbose=0)
 
 
 def test_nan_in_the_inputs_reaches_the_outputs_of_its_row_only(model):

@@ -139,7 +139,9 @@ class Model(Layer):
         Raises
         ------
         ValueError
-            If a name is unknown.
+            If a name is unknown, or `metrics` neither a list nor a dictionary.
+        TypeError
+            If something can be no optimizer, loss, weight of a loss or metric.
         """
         self._compiled = Compiled(optimizer, loss, loss_weights, metrics, weighted_metrics)
         self._programs = Programs(self)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from numbers import Real
 from typing import Any
 
-from .. import losses, metrics, optimizers
+from .. import losses, optimizers
 from ..losses import Loss
 from ..metrics import MeanMetricWrapper, Metric
+from ..metrics import registry as metric_registry
+from ..registry import Registry
 
 CROSS_ENTROPIES = ("crossentropy", "ce")
 BY_SHAPE = {
@@ -51,7 +54,7 @@ class Compiled:
 
     def __init__(self, optimizer: Any, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any):
         self.optimizer = optimizers.get(optimizer)
-        if isinstance(self.optimizer, str) or self.optimizer is None:
+        if not isinstance(self.optimizer, optimizers.Optimizer):
             raise ValueError(f"compile: expected an optimizer; received {optimizer!r}")
         self.given = {
             "loss": loss,
@@ -59,8 +62,14 @@ class Compiled:
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
         }
-        if isinstance(loss, str) and loss not in CROSS_ENTROPIES:
-            losses.get(loss)  # an unknown name is told at once
+        _check("loss", loss, losses.registry, CROSS_ENTROPIES, foreign=Metric)
+        for weight in _leaves(loss_weights):
+            if weight is not None and not isinstance(weight, Real):
+                raise TypeError(f"loss_weights: expected numbers; received {weight!r} of type {type(weight).__name__}")
+        for key, items in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+            if items is not None and not isinstance(items, (list, tuple, dict)):
+                raise ValueError(f"{key}: expected a list, or a dictionary by the outputs' names; received {items!r}")
+            _check(key, items, metric_registry, BY_SHAPE)
         self.loss_tracker = LossTracker("loss")
         self.matched = False
         self.losses: list[Loss | None] = []
@@ -131,6 +140,29 @@ class Compiled:
         return found
 
 
+def _check(what: str, given: Any, family: Registry, by_shape: Collection[str], foreign: Any = ()) -> None:
+    """Refuse what can be said before the outputs are known: unknown names and things of the wrong type."""
+    for item in _leaves(given):
+        if isinstance(item, str):
+            if item not in by_shape:
+                family.find(item)
+        elif not (item is None or isinstance(item, dict) or callable(item)) or isinstance(item, foreign):
+            raise TypeError(
+                f"{what}: expected a {family.kind}, its name or a function of targets and outputs; "
+                f"received {item!r} of type {type(item).__name__}"
+            )
+
+
+def _leaves(given: Any) -> Iterator[Any]:
+    if isinstance(given, (list, tuple)):
+        for item in given:
+            yield from _leaves(item)
+    elif isinstance(given, dict) and "class_name" not in given:
+        yield from _leaves(list(given.values()))
+    else:
+        yield given
+
+
 def _per_output(what: str, given: Any, names: Sequence[str], shared: bool) -> list[Any]:
     if isinstance(given, dict):
         unknown = [name for name in given if name not in names]
@@ -151,8 +183,6 @@ def _metric_lists(what: str, given: Any, names: Sequence[str]) -> list[list[Any]
         return [[] for _ in names]
     if isinstance(given, dict):
         return [_listed(item) for item in _per_output(what, given, names, shared=True)]
-    if not isinstance(given, (list, tuple)):
-        raise ValueError(f"{what}: expected a list, or a dictionary by the outputs' names; received {given!r}")
     nested = [isinstance(item, (list, tuple)) for item in given]
     if len(names) == 1 and not any(nested):
         return [list(given)]
@@ -183,8 +213,10 @@ def _as_loss(item: Any, y_shape: Any, pred_shape: Any) -> Loss | None:
 
 def _as_metric(item: Any, y_shape: Any, pred_shape: Any) -> Metric:
     if isinstance(item, str) and item in BY_SHAPE:
-        return metrics.registry.find(_of_shapes(item, y_shape, pred_shape))(name=item)
-    found = metrics.get(item)
+        return metric_registry.find(_of_shapes(item, y_shape, pred_shape))(name=item)
+    if item is None:
+        raise ValueError("metrics: expected a metric, its name or a function of targets and outputs; received None")
+    found = metric_registry.get(item)
     if isinstance(item, str) and isinstance(found, Metric):
         found.name = item  # logs go by the name that was given
     if isinstance(found, Loss):
