@@ -2,6 +2,7 @@
 
 from . import (
     activations,
+    backend,
     callbacks,
     config,
     constraints,
@@ -15,7 +16,9 @@ from . import (
     models,
     ops,
     optimizers,
+    random,
     regularizers,
+    saving,
     utils,
 )
 from ._core import num_threads as get_num_threads
@@ -32,7 +35,7 @@ from .variable import Variable
 
 __all__ = [
     "Input", "Layer", "Loss", "Metric", "Model", "Optimizer", "Sequential", "Variable", "__version__", "activations",
-    "callbacks", "config", "constraints", "data", "datasets", "diagnose", "get_num_threads", "initializers", "kernels",
-    "layers", "load_model", "losses", "metrics", "models", "ops", "optimizers", "regularizers", "set_num_threads",
-    "utils",
+    "backend", "callbacks", "config", "constraints", "data", "datasets", "diagnose", "get_num_threads", "initializers",
+    "kernels", "layers", "load_model", "losses", "metrics", "models", "ops", "optimizers", "random", "regularizers",
+    "saving", "set_num_threads", "utils",
 ]  # fmt: skip

@@ -18,9 +18,58 @@ from types import ModuleType
 from . import _core
 from .layers.layer import note_change
 
-__all__ = ["winograd"]
+__all__ = [
+    "backend", "epsilon", "floatx", "image_data_format", "set_floatx", "set_image_data_format", "winograd",
+]  # fmt: skip
 
 winograd: str
+
+
+def backend() -> str:
+    """Return ``"nnfast"``: what computes."""
+    return "nnfast"
+
+
+def epsilon() -> float:
+    """Return 1e-7, the small number that losses and metrics keep away from 0 with."""
+    return 1e-7
+
+
+def floatx() -> str:
+    """Return ``"float32"``, the type of all arithmetic."""
+    return "float32"
+
+
+def image_data_format() -> str:
+    """Return ``"channels_last"``, the only layout of images."""
+    return "channels_last"
+
+
+def set_floatx(value: str) -> None:
+    """Refuse all types but float32.
+
+    Raises
+    ------
+    ValueError
+        If `value` is another.
+    """
+    if value != "float32":
+        raise ValueError(f"set_floatx: expected 'float32', the type of all arithmetic; received {value!r}")
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Refuse all layouts but channels last.
+
+    Raises
+    ------
+    ValueError
+        If `data_format` is another.
+    """
+    if data_format != "channels_last":
+        raise ValueError(
+            f"set_image_data_format: expected 'channels_last', the only layout; received {data_format!r}; move the "
+            "channels to the last axis, e.g. np.moveaxis(x, 1, -1)"
+        )
 
 
 class _Config(ModuleType):

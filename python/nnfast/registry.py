@@ -7,7 +7,8 @@ Each family (initializers, metrics, …) keeps one :class:`Registry`; its module
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -33,6 +34,47 @@ def register(item: Item, name: str | None = None) -> Item:
     """
     custom_objects[name or item.__name__] = item  # type: ignore[attr-defined]
     return item
+
+
+def known_as(item: Any) -> str:
+    """Return the name under which a class or function is registered, else its own."""
+    return next((name for name, found in custom_objects.items() if found is item), item.__name__)
+
+
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[Item], Item]:
+    """Return a decorator that does what :func:`register` does; Keras's spelling.
+
+    Parameters
+    ----------
+    package : str, default "Custom"
+        Taken so that scripts for Keras run: names here have no packages.
+    name : str, optional
+        The name, by default the item's own.
+    """
+    if not isinstance(package, str):
+        raise TypeError(
+            f"register_keras_serializable: expected to be called, as in @register_keras_serializable(); "
+            f"received {package!r} in place of a package's name"
+        )
+    return lambda item: register(item, name)
+
+
+@contextmanager
+def custom_object_scope(objects: Mapping[str, Any] | None) -> Iterator[None]:
+    """Make classes and functions of your own known by name inside a ``with`` block.
+
+    Parameters
+    ----------
+    objects : dict
+        Classes and functions by name.
+    """
+    before = dict(custom_objects)
+    custom_objects.update(objects or {})
+    try:
+        yield
+    finally:
+        custom_objects.clear()
+        custom_objects.update(before)
 
 
 def snake_case(name: str) -> str:
@@ -128,7 +170,7 @@ class Registry:
         if item is None or isinstance(item, str):
             return item
         if hasattr(item, "get_config"):
-            return {"class_name": type(item).__name__, "config": item.get_config()}
+            return {"class_name": known_as(type(item)), "config": item.get_config()}
         return item.__name__
 
     def deserialize(self, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:

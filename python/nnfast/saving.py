@@ -10,14 +10,19 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import _core, losses, metrics, optimizers, registry
+from . import _core, losses, metrics, optimizers
 from .layers.layer import layer_registry
+from .registry import custom_object_scope, register_keras_serializable
+
+__all__ = [
+    "custom_object_scope", "load_model", "load_weights", "register_keras_serializable", "restore_training",
+    "save_model", "save_training", "save_weights",
+]  # fmt: skip
 
 FORMAT = 1
 
@@ -96,7 +101,9 @@ def restore_training(model: Any, filepath: Any) -> dict[str, Any]:
     return training.get("notes", {})
 
 
-def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
+def load_model(
+    filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+) -> Any:
     """Read a model that `Model.save` wrote.
 
     Parameters
@@ -107,6 +114,8 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
         Classes and functions of your own that the model uses, by name.
     compile : bool, default True
         Whether to restore optimizer, loss, metrics and the state of training too.
+    safe_mode : bool, default True
+        Taken so that scripts for Keras run, and without effect: no file holds code.
 
     Returns
     -------
@@ -123,7 +132,7 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
     content, tensors = _read(filepath)
     if "model" not in content:
         raise ValueError(f"{filepath}: expected a model; the file holds weights only; use model.load_weights")
-    with _known(custom_objects):
+    with custom_object_scope(custom_objects):
         model = layer_registry.deserialize(content["model"])
         model.notes = content.get("notes", {})
         if not model.built and content.get("built_from") is not None:
@@ -233,18 +242,6 @@ def _revived(described: Any, module: Any) -> Any:
     if isinstance(described, list):
         return [_revived(item, module) for item in described]
     return module.deserialize(described) if isinstance(described, dict) else described
-
-
-@contextmanager
-def _known(custom_objects: Mapping[str, Any] | None) -> Any:
-    """Make classes and functions known by name for a while."""
-    before = dict(registry.custom_objects)
-    registry.custom_objects.update(custom_objects or {})
-    try:
-        yield
-    finally:
-        registry.custom_objects.clear()
-        registry.custom_objects.update(before)
 
 
 def _write(filepath: Any, tensors: dict[str, np.ndarray], content: dict[str, Any], overwrite: bool) -> None:

@@ -225,11 +225,13 @@ def tracing(trace: Trace) -> Iterator[Trace]:
 
 
 def map_structure(function: Any, structure: Any) -> Any:
-    """Apply `function` to each leaf of nested lists, tuples and dictionaries."""
+    """Apply `function` to each leaf of nested lists, tuples and dictionaries, in the order of :func:`flatten`."""
     if isinstance(structure, dict):
-        return {key: map_structure(function, value) for key, value in structure.items()}
+        mapped = {key: map_structure(function, structure[key]) for key in sorted(structure)}
+        return {key: mapped[key] for key in structure}
     if isinstance(structure, (list, tuple)):
-        return type(structure)(map_structure(function, value) for value in structure)
+        values = [map_structure(function, value) for value in structure]
+        return type(structure)(*values) if hasattr(structure, "_fields") else type(structure)(values)
     return function(structure)
 
 

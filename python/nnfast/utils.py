@@ -6,10 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from .layers.layer import clear_session
 from .random import set_random_seed
+from .registry import custom_object_scope, register_keras_serializable
 from .registry import register as register_serializable
 
-__all__ = ["register_serializable", "set_random_seed", "to_categorical"]
+__all__ = [
+    "clear_session", "custom_object_scope", "register_keras_serializable", "register_serializable", "set_random_seed",
+    "to_categorical",
+]  # fmt: skip
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:

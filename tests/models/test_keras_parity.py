@@ -249,3 +249,45 @@ def test_summary_counts_every_weight(make):
     assert f"trainable: {trained:,}" in text
     for layer in model.layers:
         assert layer.name in text
+
+
+def random_graph(k, seed):
+    draw = np.random.default_rng(seed)
+    tensors = [k.Input((4,), name=f"in{i}") for i in range(draw.integers(1, 4))]
+    inputs = list(tensors)
+    shared = [k.layers.Dense(4, name=f"shared{i}") for i in range(2)]
+    for step in range(draw.integers(3, 12)):
+        a, b = (tensors[i] for i in draw.integers(0, len(tensors), 2))
+        which = shared[draw.integers(2)]
+        tensors.append([
+            lambda a=a, step=step: k.layers.Dense(4, name=f"dense{step}")(a),
+            lambda a=a, which=which: which(a),
+            lambda a=a, b=b, step=step: k.layers.Add(name=f"add{step}")([a, b]),
+            lambda a=a, b=b: k.ops.add(a, b),
+            lambda a=a, step=step: k.layers.BatchNormalization(name=f"norm{step}")(a),
+        ][draw.integers(0, 5)]())  # fmt: skip
+    return inputs, tensors[-2:] if draw.random() < 0.5 else tensors[-1:]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_layers_stand_in_the_order_of_keras_and_weights_with_them(seed):
+    models = []
+    for k in (nnfast, keras):
+        inputs, outputs = random_graph(k, seed)
+        try:
+            models.append(k.Model(inputs, outputs))
+        except ValueError:  # some input leads nowhere, or an output is an input: refused by both
+            models.append(None)
+    ours, theirs = models
+    if theirs is None or ours is None:
+        assert theirs is ours
+        return
+    assert [layer.name for layer in ours.layers] == [layer.name for layer in theirs.layers]
+    draw = np.random.default_rng(seed)
+    values = [draw.random(w.shape, np.float32) for w in theirs.weights]
+    theirs.set_weights(values)
+    ours.set_weights(values)
+    x = [draw.normal(size=(3, 4)).astype(np.float32) for _ in ours.inputs]
+    mine, other = ours.predict(x, verbose=0), theirs.predict(x, verbose=0)
+    for p, q in zip(*(found if isinstance(found, list) else [found] for found in (mine, other)), strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-4, atol=1e-4)

@@ -58,7 +58,7 @@ class Embedding(Layer):
         )  # fmt: skip
 
     def call(self, inputs: Any) -> Any:
-        return ops.take(self.embeddings, ops.convert(inputs, "int32"))
+        return ops.take(self.embeddings, ops.convert(inputs, "int32"), axis=0)
 
     def get_config(self) -> dict[str, Any]:
         return {

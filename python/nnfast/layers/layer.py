@@ -58,6 +58,7 @@ class Layer:
     """
 
     _own_weights: list[Variable]
+    _num_made_trainable: int
     _sublayers: list[Layer]
     _trainable: bool
     _arguments: tuple[Any, Any]
@@ -72,6 +73,7 @@ class Layer:
         layer = super().__new__(cls)
         # Before __init__, which may set attributes before it calls its parent's.
         object.__setattr__(layer, "_own_weights", [])
+        object.__setattr__(layer, "_num_made_trainable", 0)
         object.__setattr__(layer, "_sublayers", [])
         object.__setattr__(layer, "_trainable", True)
         object.__setattr__(layer, "built", False)
@@ -112,8 +114,7 @@ class Layer:
     def __setattr__(self, name: str, value: Any) -> None:
         for item in flatten(value) if isinstance(value, (list, tuple, dict)) else [value]:
             if isinstance(item, Variable) and not any(item is known for known in self._own_weights):
-                self._own_weights.append(item)
-                note_change()
+                self._enter_weight(item)
             elif isinstance(item, Layer) and not any(item is known for known in self._sublayers):
                 self._sublayers.append(item)
                 note_change()
@@ -163,9 +164,17 @@ class Layer:
         variable.path = f"{self.name}/{variable.name}"
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
-        self._own_weights.append(variable)
-        note_change()
+        self._enter_weight(variable)
         return variable
+
+    def _enter_weight(self, variable: Variable) -> None:
+        """Take a weight in: those made to be trained come first, as in Keras."""
+        if variable.trainable:
+            self._own_weights.insert(self._num_made_trainable, variable)
+            self._num_made_trainable += 1
+        else:
+            self._own_weights.append(variable)
+        note_change()
 
     @property
     def layers_inside(self) -> list[Layer]:

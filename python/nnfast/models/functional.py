@@ -117,6 +117,52 @@ def nodes_between(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> list
     return order
 
 
+def layers_by_depth(inputs: list[KerasTensor], outputs: list[KerasTensor], order: list[Node]) -> list[Layer]:
+    """Return the layers of a model as Keras orders them, so that lists of weights fit.
+
+    A layer's depth is its largest number of calls before an output, its own included; the deepest come first. Of equal
+    depth comes first what is met first on the way from the outputs, in their order, back to the inputs.
+
+    Parameters
+    ----------
+    inputs, outputs : list of KerasTensor
+        Where the model begins and ends.
+    order : list of Node
+        The nodes between, each after those it needs.
+    """
+    entering = [leaf.history[0] for leaf in inputs if leaf.history and isinstance(leaf.history[0], InputNode)]
+    inside = {id(node) for node in [*entering, *order]}
+    known = {id(tensor) for tensor in inputs}
+
+    def maker(tensor: KerasTensor) -> Node | None:
+        node = tensor.history[0] if tensor.history else None
+        return node if id(node) in inside and (id(tensor) not in known or isinstance(node, InputNode)) else None
+
+    met: dict[int, int] = {}
+    pending = [maker(tensor) for tensor in reversed(outputs)]
+    while pending:
+        node = pending.pop()
+        if node is not None and id(node) not in met:
+            met[id(node)] = len(met)
+            pending.extend(maker(tensor) for tensor in reversed(node.inputs))
+
+    node_depth: dict[int, int] = {}
+    depth: dict[int, int] = {}  # of what is called: a layer is as deep as the deepest of its calls
+    first: dict[int, int] = {}
+    layers: dict[int, Layer] = {}
+    for node in [*reversed(order), *entering]:
+        called = getattr(node, "layer", node)
+        own = max(node_depth.get(id(node), 0), depth.get(id(called), 0))
+        depth[id(called)] = own
+        first[id(called)] = min(first.get(id(called), len(met)), met.get(id(node), -1))
+        if isinstance(called, Layer):
+            layers[id(called)] = called
+        for tensor in node.inputs:
+            if (before := maker(tensor)) is not None:
+                node_depth[id(before)] = max(node_depth.get(id(before), 0), own + 1)
+    return sorted(layers.values(), key=lambda layer: (-depth[id(layer)], first[id(layer)]))
+
+
 @layer_registry.add()
 class Functional(Model):
     """A model from symbolic inputs to symbolic outputs. Use ``Model(inputs, outputs)``.
@@ -141,18 +187,12 @@ class Functional(Model):
         self.inputs: list[KerasTensor] = flatten(inputs)
         self.outputs: list[KerasTensor] = flatten(outputs)
         self._order = nodes_between(self.inputs, self.outputs)
-        layers: list[Layer] = [
-            leaf.history[0].layer for leaf in self.inputs if leaf.history and isinstance(leaf.history[0], InputNode)
-        ]
-        for node in self._order:
-            if isinstance(node, LayerNode) and not any(node.layer is layer for layer in layers):
-                layers.append(node.layer)
-        self._layers = layers
+        self._layers = layers_by_depth(self.inputs, self.outputs, self._order)
         self.built = True
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers, in the order in which they run."""
+        """The layers, those farthest from the outputs first: the order in which Keras lists them and their weights."""
         return self._layers
 
     @property
@@ -203,11 +243,14 @@ class Functional(Model):
 
     def _arranged(self, inputs: Any) -> list[Any]:
         """Return the given inputs in the order of self.inputs; a dictionary goes by names."""
-        if isinstance(inputs, dict) and not isinstance(self._inputs_structure, dict):
-            missing = [name for name in self.input_names if name not in inputs]
+        if isinstance(inputs, dict):
+            by_key = self._inputs_structure if isinstance(self._inputs_structure, dict) else None
+            names = self.input_names if by_key is None else list(by_key)
+            missing = [name for name in names if name not in inputs]
             if missing:
-                raise ValueError(f"Model {self.name!r}: expected inputs {self.input_names}; missing {missing}")
-            return [inputs[name] for name in self.input_names]
+                raise ValueError(f"Model {self.name!r}: expected inputs {names}; missing {missing}")
+            # What a dictionary holds beside the inputs, such as columns that are not used, is left alone.
+            inputs = [inputs[name] for name in names] if by_key is None else {name: inputs[name] for name in names}
         given = flatten(inputs)
         if len(given) != len(self.inputs):
             raise ValueError(

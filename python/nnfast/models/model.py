@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import random
-from ..layers.layer import Layer
+from ..layers.layer import Layer, layer_registry
 from ..tensor import Trace, flatten, map_structure, tracing
 from ..training import data, loop, rate_range
 from ..training.compiled import Compiled
@@ -142,7 +143,16 @@ class Model(Layer):
             If a name is unknown, or `metrics` neither a list nor a dictionary.
         TypeError
             If something can be no optimizer, loss, weight of a loss or metric.
+        NotImplementedError
+            If a class of your own defines a ``train_step`` or another piece of the step that Keras would call.
         """
+        for name in ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics"):
+            if hasattr(self, name):
+                raise NotImplementedError(
+                    f"{type(self).__name__}: expected a model whose step nnfast plans; received one with a {name} of "
+                    "its own, which would never be called; write the loss with nnfast.ops as a function of "
+                    "(y_true, y_pred), or call self.add_loss in call()"
+                )
         self._compiled = Compiled(optimizer, loss, loss_weights, metrics, weighted_metrics)
         self._programs = Programs(self)
         self.seed = random.next_seed()
@@ -512,6 +522,16 @@ class Model(Layer):
         from ..saving import save_model
 
         save_model(self, filepath, overwrite)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """Return the architecture, without the weights, as JSON; see :func:`nnfast.models.model_from_json`.
+
+        Parameters
+        ----------
+        **kwargs
+            Those of ``json.dumps``.
+        """
+        return json.dumps(layer_registry.serialize(self), **kwargs)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Write the weights to a safetensors file."""

@@ -13,6 +13,21 @@ from .apply import (
     is_symbolic,
     shape_of,
 )
+from .creation import (
+    arange,
+    convert_to_numpy,
+    eye,
+    full,
+    full_like,
+    linspace,
+    ones,
+    zeros,
+)
+from .crossentropy import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    sparse_categorical_crossentropy,
+)
 from .custom import custom
 from .elementwise import (
     abs,
@@ -28,17 +43,22 @@ from .elementwise import (
     exp,
     expm1,
     floor,
+    floor_divide,
     greater,
     greater_equal,
     isfinite,
+    isinf,
     isnan,
     less,
     less_equal,
     log,
     log1p,
+    log2,
+    log10,
     logical_and,
     logical_not,
     logical_or,
+    logical_xor,
     maximum,
     minimum,
     multiply,
@@ -123,11 +143,17 @@ from .reduction import (
 
 _ACTIVATIONS = (
     "elu", "gelu", "hard_sigmoid", "hard_silu", "leaky_relu", "log_sigmoid", "relu", "relu6", "selu", "sigmoid", "silu",
-    "softplus", "softsign", "tanh",
+    "softplus", "softsign", "swish", "tanh",
 )  # fmt: skip
 
+amax, amin = max, min
 convert_to_tensor = convert
 shape = shape_of
+
+
+def ndim(x: Any) -> int:
+    """Return the number of axes."""
+    return len(shape_of(x))
 
 
 def __getattr__(name: str) -> Any:
@@ -140,16 +166,18 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "abs", "absolute", "add", "affine_transform", "all", "alpha_dropout", "any", "apply", "argmax", "argmin",
-    "average_pool", "broadcast_to", "canonical_axis", "cast", "ceil", "clip", "concatenate", "conv", "conv_transpose",
-    "convert", "convert_to_tensor", "cos", "count_nonzero", "custom", "dense", "depthwise_conv", "divide",
-    "divide_no_nan", "dot", "dropout", "elu", "equal", "erf", "exp", "expand_dims", "expm1", "flip", "floor",
-    "gaussian_dropout", "gaussian_noise", "gelu", "get_item", "greater", "greater_equal", "hard_sigmoid", "hard_silu",
-    "is_symbolic", "isfinite", "isnan", "leaky_relu", "less", "less_equal", "log", "log1p", "log_sigmoid",
-    "log_softmax", "logical_and", "logical_not", "logical_or", "logsumexp", "matmul", "max", "max_pool", "maximum",
-    "mean", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "normalize", "not_equal", "one_hot",
-    "ones_like", "pad", "power", "prod", "ravel", "reciprocal", "relu", "relu6", "repeat", "reshape", "resize",
-    "round", "rsqrt", "segment_sum", "selu", "shape", "shape_of", "sigmoid", "sign", "silu", "sin", "softmax",
-    "softplus", "softsign", "split", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum",
-    "swapaxes", "take", "tanh", "tile", "transpose", "true_divide", "var", "where", "zeros_like",
+    "abs", "absolute", "add", "affine_transform", "all", "alpha_dropout", "amax", "amin", "any", "apply", "arange",
+    "argmax", "argmin", "average_pool", "binary_crossentropy", "broadcast_to", "canonical_axis", "cast",
+    "categorical_crossentropy", "ceil", "clip", "concatenate", "conv", "conv_transpose", "convert", "convert_to_numpy",
+    "convert_to_tensor", "cos", "count_nonzero", "custom", "dense", "depthwise_conv", "divide", "divide_no_nan", "dot",
+    "dropout", "elu", "equal", "erf", "exp", "expand_dims", "expm1", "eye", "flip", "floor", "floor_divide", "full",
+    "full_like", "gaussian_dropout", "gaussian_noise", "gelu", "get_item", "greater", "greater_equal", "hard_sigmoid",
+    "hard_silu", "is_symbolic", "isfinite", "isinf", "isnan", "leaky_relu", "less", "less_equal", "linspace", "log",
+    "log10", "log1p", "log2", "log_sigmoid", "log_softmax", "logical_and", "logical_not", "logical_or", "logical_xor",
+    "logsumexp", "matmul", "max", "max_pool", "maximum", "mean", "min", "minimum", "moveaxis", "multiply", "ndim",
+    "negative", "norm", "normalize", "not_equal", "one_hot", "ones", "ones_like", "pad", "power", "prod", "ravel",
+    "reciprocal", "relu", "relu6", "repeat", "reshape", "resize", "round", "rsqrt", "segment_sum", "selu", "shape",
+    "shape_of", "sigmoid", "sign", "silu", "sin", "softmax", "softplus", "softsign", "sparse_categorical_crossentropy",
+    "split", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "swish",
+    "take", "tanh", "tile", "transpose", "true_divide", "var", "where", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -59,16 +59,16 @@ def is_symbolic(value: Any) -> bool:
     return isinstance(value, (Tensor, KerasTensor))
 
 
-def convert(value: Any, dtype: str | None = None) -> Any:
-    """Return `value` as something operations take: symbolic values and variables as they are, the rest as an array.
+def convert(x: Any, dtype: str | None = None) -> Any:
+    """Return `x` as something operations take: symbolic values and variables as they are, the rest as an array.
 
     Floating-point and boolean arrays become float32, integers int32, unless `dtype` says otherwise.
     """
-    if isinstance(value, (Tensor, KerasTensor, Variable)):
-        if dtype is not None and value.dtype != dtype:
-            return apply("cast", [value], dtype=dtype)
-        return value
-    array = np.asarray(value)
+    if isinstance(x, (Tensor, KerasTensor, Variable)):
+        if dtype is not None and x.dtype != dtype:
+            return apply("cast", [x], dtype=dtype)
+        return x
+    array = np.asarray(x)
     if dtype is None:
         dtype = "int32" if array.dtype.kind in "iu" else "float32"
     return array.astype(dtype, copy=False)
@@ -79,9 +79,9 @@ def floats(*values: Any) -> list[Any]:
     return [convert(value, "float32") for value in values]
 
 
-def shape_of(value: Any) -> tuple[Any, ...]:
+def shape_of(x: Any) -> tuple[Any, ...]:
     """Return the shape of a tensor, variable, array or nested list."""
-    return tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
+    return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
 
 
 def canonical_axis(axis: int, ndim: int) -> int:

@@ -87,9 +87,12 @@ def ceil(x: Any) -> Any:
     return apply("ceil", floats(x))
 
 
-def round(x: Any) -> Any:
-    """Return the nearest integer, ties to even (gradient 0), for each element."""
-    return apply("round", floats(x))
+def round(x: Any, decimals: int = 0) -> Any:
+    """Return the nearest number of so many decimals, ties to even (gradient 0), for each element."""
+    if decimals == 0:
+        return apply("round", floats(x))
+    scale = 10.0**decimals
+    return divide(round(multiply(x, scale)), scale)
 
 
 def logical_not(x: Any) -> Any:
@@ -105,6 +108,21 @@ def isfinite(x: Any) -> Any:
 def isnan(x: Any) -> Any:
     """Return 1 where x is NaN, else 0, for each element."""
     return apply("isnan", floats(x))
+
+
+def isinf(x: Any) -> Any:
+    """Return 1 where x is infinite, else 0, for each element."""
+    return equal(abs(x), float("inf"))
+
+
+def log2(x: Any) -> Any:
+    """Return the logarithm of x to the base 2, for each element."""
+    return multiply(log(x), 1.4426950408889634)  # 1 / log 2
+
+
+def log10(x: Any) -> Any:
+    """Return the logarithm of x to the base 10, for each element."""
+    return multiply(log(x), 0.4342944819032518)  # 1 / log 10
 
 
 absolute = abs
@@ -185,6 +203,16 @@ def logical_or(x1: Any, x2: Any) -> Any:
     return apply("logical_or", floats(x1, x2))
 
 
+def logical_xor(x1: Any, x2: Any) -> Any:
+    """Return 1 where one of the two is 0 and the other is not, else 0, for each element."""
+    return not_equal(logical_not(x1), logical_not(x2))
+
+
+def floor_divide(x1: Any, x2: Any) -> Any:
+    """Return the largest integer not above x1 / x2 (gradient 0), for each element."""
+    return floor(divide(x1, x2))
+
+
 true_divide = divide
 
 
@@ -203,6 +231,6 @@ def cast(x: Any, dtype: str) -> Any:
     return convert(x, "float32" if dtype == "bool" else dtype)
 
 
-def stop_gradient(x: Any) -> Any:
-    """Return `x`, through which no gradient passes."""
-    return apply("stop_gradient", floats(x))
+def stop_gradient(variable: Any) -> Any:
+    """Return `variable`, through which no gradient passes."""
+    return apply("stop_gradient", floats(variable))

@@ -73,15 +73,15 @@ def moveaxis(x: Any, source: int, destination: int) -> Any:
     return transpose(x, order)
 
 
-def concatenate(xs: Sequence[Any], axis: int = -1) -> Any:
+def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
     """Join along an axis; all other sizes must be equal."""
     xs = floats(*xs)
     return apply("concatenate", xs, axis=canonical_axis(axis, len(shape_of(xs[0]))))
 
 
-def stack(xs: Sequence[Any], axis: int = 0) -> Any:
+def stack(x: Sequence[Any], axis: int = 0) -> Any:
     """Join along a new axis."""
-    return concatenate([expand_dims(x, axis) for x in xs], axis)
+    return concatenate([expand_dims(part, axis) for part in x], axis)
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
@@ -157,14 +157,37 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     return apply("flip", [convert(x)], axes=[canonical_axis(a, ndim) for a in axes])
 
 
-def pad(x: Any, pad_width: Sequence[Sequence[int]], constant_values: float = 0.0) -> Any:
-    """Put `constant_values` around `x`: ``pad_width[axis] = (before, after)``."""
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Any:
+    """Put a constant, by default 0, around `x`.
+
+    Parameters
+    ----------
+    x : tensor
+        What to put it around.
+    pad_width : int, or sequence of int or of pairs of int
+        How much before and after: for all axes, or ``pad_width[axis] = (before, after)``.
+    mode : {"constant"}
+        Nothing else is offered.
+    constant_values : float, default 0.0
+        The constant.
+
+    Raises
+    ------
+    ValueError
+        If `mode` is another, or there is not a pair for each axis.
+    """
+    if mode != "constant":
+        raise ValueError(f"pad: expected mode='constant', the only one; received {mode!r}")
+    axes = len(shape_of(x))
+    widths = np.asarray(pad_width, np.int64) if axes else np.zeros((0, 2), np.int64)
+    try:
+        widths = np.broadcast_to(widths, (axes, 2))
+    except ValueError:
+        raise ValueError(
+            f"pad: expected pad_width to be a number, or a pair for each of {axes} axes; received {pad_width!r}"
+        ) from None
     return apply(
-        "pad",
-        floats(x),
-        begin=[int(before) for before, _ in pad_width],
-        end=[int(after) for _, after in pad_width],
-        value=float(constant_values),
+        "pad", floats(x), begin=widths[:, 0].tolist(), end=widths[:, 1].tolist(), value=float(constant_values or 0.0)
     )
 
 
@@ -194,16 +217,23 @@ def tile(x: Any, repeats: int | Sequence[int]) -> Any:
     return x
 
 
-def take(x: Any, indices: Any, axis: int = 0) -> Any:
-    """Return the rows of a table: ``x[indices]``. Indices must lie within it."""
-    if axis != 0:
-        return moveaxis(take(moveaxis(x, axis, 0), indices), 0, axis)
-    return apply("take", [convert(x, "float32"), convert(indices, "int32")])
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Return the elements at `indices` along an axis, by default of ``ravel(x)``. Indices must lie within it."""
+    if axis is None:
+        x, axis = ravel(x), 0
+    axis = canonical_axis(axis, len(shape_of(x)))
+    if axis == 0:
+        return apply("take", [convert(x, "float32"), convert(indices, "int32")])
+    # The axes of the indices stand where that axis was.
+    new, rest = len(shape_of(indices)), len(shape_of(x)) - 1
+    order = [*range(new, new + axis), *range(new), *range(new + axis, new + rest)]
+    return transpose(take(moveaxis(x, axis, 0), indices, 0), order)
 
 
-def one_hot(x: Any, num_classes: int) -> Any:
-    """Return rows of zeros with a one at the class; all zeros where the class is out of range."""
-    return apply("one_hot", [convert(x, "int32")], num_classes=int(num_classes))
+def one_hot(x: Any, num_classes: int, axis: int = -1) -> Any:
+    """Return zeros with a one at the class, along a new axis; all zeros where the class is out of range."""
+    result = apply("one_hot", [convert(x, "int32")], num_classes=int(num_classes))
+    return result if axis == -1 else moveaxis(result, -1, axis)
 
 
 def ones_like(x: Any) -> Any:

@@ -69,65 +69,65 @@ def _seed(x: Any, seed: int | None) -> int:
 
 
 def conv(
-    x: Any, kernel: Any, strides: Any = 1, padding: str = "valid", dilation_rate: Any = 1, groups: int = 1,
+    inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", dilation_rate: Any = 1, groups: int = 1,
     bias: Any = None,
 ) -> Any:  # fmt: skip
     """Return the convolution of (batch, 1 to 3 spatial axes, channels) with (window, channels / groups, filters)."""
-    inputs = [x, kernel] if bias is None else [x, kernel, bias]
-    axes = len(shape_of(x)) - 2
+    operands = [inputs, kernel] if bias is None else [inputs, kernel, bias]
+    axes = len(shape_of(inputs)) - 2
     return apply(
-        "conv", floats(*inputs), strides=_each(strides, axes), padding=padding,
+        "conv", floats(*operands), strides=_each(strides, axes), padding=padding,
         dilation_rate=_each(dilation_rate, axes), groups=groups,
     )  # fmt: skip
 
 
 def depthwise_conv(
-    x: Any, kernel: Any, strides: Any = 1, padding: str = "valid", dilation_rate: Any = 1, bias: Any = None
+    inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", dilation_rate: Any = 1, bias: Any = None
 ) -> Any:
     """Return the convolution of each channel with its own windows: kernel (window, channels, multiplier)."""
-    inputs = [x, kernel] if bias is None else [x, kernel, bias]
-    axes = len(shape_of(x)) - 2
+    operands = [inputs, kernel] if bias is None else [inputs, kernel, bias]
+    axes = len(shape_of(inputs)) - 2
     return apply(
-        "depthwise_conv", floats(*inputs), strides=_each(strides, axes), padding=padding,
+        "depthwise_conv", floats(*operands), strides=_each(strides, axes), padding=padding,
         dilation_rate=_each(dilation_rate, axes),
     )  # fmt: skip
 
 
 def conv_transpose(
-    x: Any, kernel: Any, strides: Any = 1, padding: str = "valid", output_padding: Any = None, dilation_rate: Any = 1,
-    bias: Any = None,
+    inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", output_padding: Any = None,
+    dilation_rate: Any = 1, bias: Any = None,
 ) -> Any:  # fmt: skip
     """Return the transposed convolution: kernel (window, filters, channels)."""
-    inputs = [x, kernel] if bias is None else [x, kernel, bias]
-    axes = len(shape_of(x)) - 2
+    operands = [inputs, kernel] if bias is None else [inputs, kernel, bias]
+    axes = len(shape_of(inputs)) - 2
     return apply(
-        "conv_transpose", floats(*inputs), strides=_each(strides, axes), padding=padding,
+        "conv_transpose", floats(*operands), strides=_each(strides, axes), padding=padding,
         dilation_rate=_each(dilation_rate, axes),
         output_padding=None if output_padding is None else _each(output_padding, axes),
     )  # fmt: skip
 
 
-def max_pool(x: Any, pool_size: Any, strides: Any = None, padding: str = "valid") -> Any:
+def max_pool(inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid") -> Any:
     """Return the largest element of each window: (batch, 1 to 3 spatial axes, channels), channels by themselves.
 
     `strides` are the pool size where they are None; with ``padding="same"`` nothing outside counts.
     """
-    return _pool("max_pool", x, pool_size, strides, padding)
+    return _pool("max_pool", inputs, pool_size, strides, padding)
 
 
-def average_pool(x: Any, pool_size: Any, strides: Any = None, padding: str = "valid") -> Any:
+def average_pool(inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid") -> Any:
     """Return the mean of each window: (batch, 1 to 3 spatial axes, channels), channels by themselves.
 
     `strides` are the pool size where they are None; with ``padding="same"`` nothing outside counts.
     """
-    return _pool("average_pool", x, pool_size, strides, padding)
+    return _pool("average_pool", inputs, pool_size, strides, padding)
 
 
-def _pool(op: str, x: Any, pool_size: Any, strides: Any, padding: str) -> Any:
-    axes = len(shape_of(x)) - 2
+def _pool(op: str, inputs: Any, pool_size: Any, strides: Any, padding: str) -> Any:
+    axes = len(shape_of(inputs)) - 2
     sizes = _each(pool_size, axes)
     return apply(
-        op, floats(x), pool_size=sizes, strides=sizes if strides is None else _each(strides, axes), padding=padding
+        op, floats(inputs), pool_size=sizes, strides=sizes if strides is None else _each(strides, axes), padding=padding
     )
 
 

@@ -13,6 +13,7 @@ from .elementwise import (
     log,
     logical_not,
     maximum,
+    minimum,
     multiply,
     not_equal,
     rsqrt,
@@ -45,14 +46,16 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return _reduce("mean", x, axis, keepdims)
 
 
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return the largest element over the axes (all of them by default)."""
-    return _reduce("max", x, axis, keepdims)
+def max(x: Any, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Any:
+    """Return the largest element over the axes (all of them by default), but at least `initial`."""
+    result = _reduce("max", x, axis, keepdims)
+    return result if initial is None else maximum(result, initial)
 
 
-def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return the smallest element over the axes (all of them by default)."""
-    return _reduce("min", x, axis, keepdims)
+def min(x: Any, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Any:
+    """Return the smallest element over the axes (all of them by default), but at most `initial`."""
+    result = _reduce("min", x, axis, keepdims)
+    return result if initial is None else minimum(result, initial)
 
 
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -88,9 +91,34 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return result if keepdims else sum(result, axis)
 
 
-def norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return the square root of the sum of squares over the axes."""
-    return sqrt(sum(square(x), axis, keepdims))
+def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Return a norm of the vectors along the axes (all of them by default).
+
+    Parameters
+    ----------
+    x : tensor
+        The vectors.
+    ord : {None, 1, 2, inf, "fro"}
+        The square root of the sum of squares (None, 2, and of a matrix "fro"), the sum of the absolute values, or the
+        largest of them.
+    axis : int or sequence of int, optional
+        The axes: one where `ord` is a number.
+    keepdims : bool, default False
+        Whether the axes stay, with length 1.
+
+    Raises
+    ------
+    ValueError
+        If `ord` is another, or belongs to vectors and there are several axes.
+    """
+    count = len(shape_of(x)) if axis is None else 1 if isinstance(axis, int) else len(axis)
+    if ord is None or (ord == "fro" and count == 2) or (ord == 2 and count == 1):
+        return sqrt(sum(square(x), axis, keepdims))
+    if count == 1 and ord == 1:
+        return sum(absolute(x), axis, keepdims)
+    if count == 1 and ord == float("inf"):
+        return max(absolute(x), axis, keepdims)
+    raise ValueError(f"norm: expected ord None, or along one axis 1, 2 or inf; received {ord!r} along {count}")
 
 
 def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float = 1e-12) -> Any:
