@@ -9,6 +9,8 @@ import pytest
 
 import nnfast
 from nnfast import layers
+from nnfast.training import programs
+from nnfast.training.programs import Programs
 
 STATUS = Path("/proc/self/statm")
 pytestmark = pytest.mark.skipif(not STATUS.exists(), reason="reads /proc")
@@ -45,6 +47,38 @@ def make_and_use():
     model.predict(X, verbose=0)
 
 
+def save_and_load():
+    MODEL.save("model.safetensors")
+    nnfast.load_model("model.safetensors").predict(X, verbose=0)
+
+
+def be_refused():
+    with pytest.raises(ValueError, match="expected shape"):
+        MODEL.fit(X[:, :3], Y, verbose=0)
+
+
+class Stop(nnfast.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise InterruptedError
+
+
+def be_interrupted():
+    with pytest.raises(InterruptedError):
+        MODEL.fit(X, Y, verbose=0, callbacks=[Stop()])
+
+
+def fail(x):
+    raise ArithmeticError
+
+
+FAILING = nnfast.Sequential([layers.Input((20,)), layers.Lambda(nnfast.ops.custom(fail))])
+
+
+def fail_inside():
+    with pytest.raises(ArithmeticError):
+        FAILING.predict(X, verbose=0)
+
+
 @pytest.mark.parametrize(
     ("work", "times"),
     [
@@ -53,9 +87,14 @@ def make_and_use():
         pytest.param(lambda: MODEL.compile("adam", "mse"), 1000, id="compile"),
         pytest.param(compile_and_fit, 200, id="compile and fit"),
         pytest.param(make_and_use, 200, id="new models"),
+        pytest.param(save_and_load, 200, id="save and load"),
+        pytest.param(be_refused, 1000, id="error in the data"),
+        pytest.param(be_interrupted, 1000, id="error in a callback"),
+        pytest.param(fail_inside, 1000, id="error in an operation"),
     ],
 )
-def test_work_done_again_and_again_takes_no_more_memory(work, times):
+def test_work_done_again_and_again_takes_no_more_memory(work, times, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     MODEL.compile("adam", "mse")
     for _ in range(100):
         work()
@@ -76,3 +115,41 @@ def test_a_deleted_model_gives_its_memory_back():
     del model
     assert resident() - before < 0.1 * grown
     assert program_and_all() is None
+
+
+@pytest.mark.parametrize("purpose", ["train", "predict"])
+def test_batches_of_ever_new_sizes_do_not_fill_the_memory(purpose):
+    model = nnfast.Sequential([layers.Input((20,)), layers.Dense(4000, "relu"), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((1100, 20), np.float32), np.zeros((1100, 2), np.float32)
+    first = model.predict_on_batch(x[:1000])
+    before = resident()
+    for rows in range(1000, 1100):  # 16 MB each
+        if purpose == "train":
+            model.train_on_batch(x[:rows], y[:rows])
+        else:
+            model.predict_on_batch(x[:rows])
+    assert resident() - before < 500_000
+    if purpose == "predict":
+        np.testing.assert_array_equal(model.predict_on_batch(x[:1000]), first)
+
+
+def test_the_sizes_that_one_training_alternates_between_are_planned_once(monkeypatch):
+    planned = []
+    plan = Programs._plan
+
+    def counted(self, *args):
+        planned.append(args)
+        return plan(self, *args)
+
+    monkeypatch.setattr(Programs, "_plan", counted)
+    monkeypatch.setattr(programs, "KEPT_BYTES", 0)
+    model = make_model()
+    for _ in range(3):
+        model.fit(X, Y, batch_size=40, epochs=2, validation_data=(X[:50], Y[:50]), validation_batch_size=30, verbose=0)
+        model.predict(X, batch_size=60, verbose=0)
+    assert len(planned) == 6
+    for rows in range(10, 19):
+        model.predict_on_batch(X[:rows])
+    model.fit(X, Y, batch_size=40, verbose=0)
+    assert len(planned) == 6 + 9 + 2

@@ -1,4 +1,4 @@
-"""Plans a model's steps: one program for each purpose and shape of batch, made once and kept."""
+"""Plans a model's steps: one program for each purpose and shape of batch, made once and kept while there is room."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from .. import _core, ops
 from ..layers.layer import changes
 from ..tensor import Tensor, Trace, flatten, map_structure, tracing
 from .compiled import Compiled
+
+# Batches of ever new sizes, such as a server has, must not fill the memory with their programs. As many as a training
+# alternates between (full and last batches, of training and validation) are kept whatever they take.
+ALWAYS_KEPT = 8
+KEPT_BYTES = 256 << 20
+BESIDE_ARENA = 64 << 10  # bytes a program takes too: 60 to 120 KiB were seen
 
 
 class Program:
@@ -26,6 +32,8 @@ class Program:
         What it trains.
     block : _core.Block or None
         Where it leaves gradients.
+    size : int
+        Bytes of memory that it takes, about.
     """
 
     def __init__(
@@ -39,6 +47,7 @@ class Program:
         self.trackers = step.trackers if step else []
         self.sums = step.sums if step else []  # (metric, shape of one of its sums), in order
         self.output_structure = output_structure
+        self.size = BESIDE_ARENA + core.arena_bytes
 
     def add_sums(self, flat: np.ndarray, batches: int) -> None:
         """Give the metrics what a run of so many batches has summed. Losses are weighted by their batch's rows."""
@@ -111,16 +120,25 @@ class Programs:
             self._count = changes()
         rows = len(x[0]) if batch_size is None else batch_size
         key = (purpose, rows, tuple((a.shape[1:], a.dtype.char) for part in (x, y, weights) for a in part), len(y))
-        program = self._cache.get(key)
+        program = self._cache.pop(key, None)
         if program is None:
             program = self._plan(purpose, x, structure, y, weights, rows)
-            if self._count == changes():
-                self._cache[key] = program
-            else:  # building the model added weights
+            if self._count != changes():  # building the model added weights
                 self.clear()
                 self._count = changes()
-                self._cache[key] = program
+            self._make_room(program)
+        self._cache[key] = program  # the last used is the last in order
         return program
+
+    def _make_room(self, new: Program) -> None:
+        kept = list(self._cache.items())  # other threads may use the model meanwhile
+        taken = new.size + sum(program.size for _, program in kept)
+        for key, program in kept[: 1 - ALWAYS_KEPT]:
+            if taken <= KEPT_BYTES:
+                break
+            taken -= program.size
+            self._cache.pop(key, None)
+            self._batches.clear()
 
     def _plan(
         self, purpose: str, x: Sequence[np.ndarray], structure: Any, y: Sequence[np.ndarray],
