@@ -87,38 +87,60 @@ void along_rows(const Product& p) {
   }
 }
 
-// A square of w at a time is transposed in registers: its rows are then the terms of one vector of columns.
+// G vectors of columns, the last of them perhaps not whole. Squares of w are transposed in registers: their rows are
+// then the terms of a vector of columns.
+template <int R, int G>
+void across_columns(const Product& p, int64_t column, Sums<R>& sums) {
+  const int64_t width = min(G * kLanes, p.n - column);
+  const float* rows[G * kLanes];
+  for (int64_t i = 0; i < G * kLanes; ++i) rows[i] = p.w + (column + min(i, width - 1)) * p.ldw;
+  sums.begin(p, column, width);
+  for (int64_t begin = 0; begin < p.k; begin += p.chain) {
+    const int64_t end = min(p.k, begin + p.chain);
+    V sum[R * G];
+    static_for<R * G>([&](auto i) NNFAST_LAMBDA { sum[i] = V{}; });
+    auto add = [&](auto g, auto i, int64_t k, V term) NNFAST_LAMBDA {
+      const float* x = p.x + (k + i) * p.x_k;
+      static_for<R>([&](auto r) NNFAST_LAMBDA { sum[g * R + r] += broadcast(x[r * p.x_row]) * term; });
+    };
+    int64_t k = begin;
+    if constexpr (G > 1)
+      for (; k + kLanes <= end; k += kLanes)
+        static_for<G>([&](auto g) NNFAST_LAMBDA {
+          V terms[kLanes];
+          load_transposed([&](int i) NNFAST_LAMBDA { return rows[g * kLanes + i] + k; }, terms);
+          static_for<kLanes>([&](auto i) NNFAST_LAMBDA { add(g, i, k, terms[i]); });
+        });
+    for (; k < end; k += kLanes) {
+      const int64_t depth = min(kLanes, end - k);
+      static_for<G>([&](auto g) NNFAST_LAMBDA {
+        V terms[kLanes];
+        if (depth == kLanes)
+          static_for<kLanes>([&](auto i) NNFAST_LAMBDA { terms[i] = load(rows[g * kLanes + i] + k); });
+        else
+          static_for<kLanes>([&](auto i) NNFAST_LAMBDA { terms[i] = load_first(rows[g * kLanes + i] + k, depth); });
+        transpose(terms);
+        static_for<kLanes>([&](auto i) NNFAST_LAMBDA {
+          if (i < depth) add(g, i, k, terms[i]);
+        });
+      });
+    }
+    static_for<G>([&](auto g) NNFAST_LAMBDA {
+      static_for<R>([&](auto r) NNFAST_LAMBDA { store(sums.chain[r] + g * kLanes, sum[g * R + r]); });
+    });
+    sums.add_chain(width);
+  }
+  sums.finish(p, column, width);
+}
+
 template <int R>
 void across_rows(const Product& p) {
   Sums<R> sums;
-  for (int64_t column = 0; column < p.n; column += kLanes) {
-    const int64_t width = min(kLanes, p.n - column);
-    const float* rows[kLanes];
-    for (int64_t r = 0; r < kLanes; ++r) rows[r] = p.w + (column + min(r, width - 1)) * p.ldw;
-    sums.begin(p, column, width);
-    for (int64_t begin = 0; begin < p.k; begin += p.chain) {
-      const int64_t end = min(p.k, begin + p.chain);
-      V sum[R];
-      static_for<R>([&](auto r) NNFAST_LAMBDA { sum[r] = V{}; });
-      for (int64_t k = begin; k < end; k += kLanes) {
-        const int64_t depth = min(kLanes, end - k);
-        V terms[kLanes];
-        if (depth == kLanes)
-          static_for<kLanes>([&](auto i) NNFAST_LAMBDA { terms[i] = load(rows[i] + k); });
-        else
-          static_for<kLanes>([&](auto i) NNFAST_LAMBDA { terms[i] = load_first(rows[i] + k, depth); });
-        transpose(terms);
-        const float* x = p.x + k * p.x_k;
-        static_for<kLanes>([&](auto i) NNFAST_LAMBDA {
-          if (i < depth)
-            static_for<R>([&](auto r) NNFAST_LAMBDA { sum[r] += broadcast(x[r * p.x_row + i * p.x_k]) * terms[i]; });
-        });
-      }
-      static_for<R>([&](auto r) NNFAST_LAMBDA { store(sums.chain[r], sum[r]); });
-      sums.add_chain(width);
-    }
-    sums.finish(p, column, width);
-  }
+  int64_t column = 0;
+  // One sum waits for itself: two side by side, unless their rows would drive each other out of a level-1 cache.
+  if (R <= 2 && p.ldw % 512 != 0)
+    for (; column + 2 * kLanes <= p.n; column += 2 * kLanes) across_columns<R, 2>(p, column, sums);
+  for (; column < p.n; column += kLanes) across_columns<R, 1>(p, column, sums);
 }
 
 void product(const Product& p) {

@@ -34,18 +34,21 @@ NNFAST_INLINE V odd_quads(V a, V b, Indices<I...>) {
   return __builtin_shufflevector(a, b, (I / 4 * 2 % kQuads * 4 + 4 + I % 4 + I / 4 * 2 / kQuads * kLanes)...);
 }
 
+// Squares of 4×4, one in each quad of the four vectors.
+NNFAST_INLINE void transpose_quads(V* r) {
+  using All = typename MakeIndices<kLanes>::type;
+  const V a = elements_low(r[0], r[1], All{}), b = elements_high(r[0], r[1], All{});
+  const V c = elements_low(r[2], r[3], All{}), d = elements_high(r[2], r[3], All{});
+  r[0] = pairs_low(a, c, All{});
+  r[1] = pairs_high(a, c, All{});
+  r[2] = pairs_low(b, d, All{});
+  r[3] = pairs_high(b, d, All{});
+}
+
 // Lane j of rows[i] becomes lane i of what rows[j] was: squares of 4×4 first, then the quads among each other.
 NNFAST_INLINE void transpose(V (&rows)[kLanes]) {
   using All = typename MakeIndices<kLanes>::type;
-  static_for<kQuads>([&](auto q) NNFAST_LAMBDA {
-    V* r = rows + 4 * q;
-    const V a = elements_low(r[0], r[1], All{}), b = elements_high(r[0], r[1], All{});
-    const V c = elements_low(r[2], r[3], All{}), d = elements_high(r[2], r[3], All{});
-    r[0] = pairs_low(a, c, All{});
-    r[1] = pairs_high(a, c, All{});
-    r[2] = pairs_low(b, d, All{});
-    r[3] = pairs_high(b, d, All{});
-  });
+  static_for<kQuads>([&](auto q) NNFAST_LAMBDA { transpose_quads(rows + 4 * q); });
   // Interleaving as often as the number of quads has bits puts quad q of row 4p + i where quad p of row 4q + i is.
   static_for<kQuads == 4 ? 2 : kQuads / 2>([&](auto) NNFAST_LAMBDA {
     V next[kLanes];
@@ -59,6 +62,46 @@ NNFAST_INLINE void transpose(V (&rows)[kLanes]) {
     static_for<kLanes>([&](auto i) NNFAST_LAMBDA { rows[i] = next[i]; });
   });
 }
+
+// Lane i of columns[j] = row(i)[j], from memory: where the machine's vectors have halves, each is loaded to where one
+// round of shuffles would bring it.
+#if defined(__AVX2__)
+typedef float Half __attribute__((vector_size(kLanes * 2)));
+typedef float Halfu __attribute__((vector_size(kLanes * 2), aligned(4), may_alias));
+template <int... I>
+NNFAST_INLINE V load_halves(const float* low, const float* high, Indices<I...>) {
+  const Half a = *reinterpret_cast<const Halfu*>(low), b = *reinterpret_cast<const Halfu*>(high);
+  return __builtin_shufflevector(a, b, I...);
+}
+template <class Row>
+NNFAST_INLINE void load_transposed(Row&& row, V (&columns)[kLanes]) {
+  using All = typename MakeIndices<kLanes>::type;
+  constexpr int kHalf = kLanes / 2;
+  static_for<kQuads / 2>([&](auto g) NNFAST_LAMBDA {
+    static_for<4>([&](auto i) NNFAST_LAMBDA {
+      const float *low = row(8 * g + i), *high = row(8 * g + 4 + i);
+      columns[4 * g + i] = load_halves(low, high, All{});
+      columns[kHalf + 4 * g + i] = load_halves(low + kHalf, high + kHalf, All{});
+    });
+  });
+  static_for<2>([&](auto half) NNFAST_LAMBDA {
+    V* column = columns + half * kHalf;
+    static_for<kQuads / 2>([&](auto g) NNFAST_LAMBDA { transpose_quads(column + 4 * g); });
+    if constexpr (kQuads == 4)
+      static_for<4>([&](auto i) NNFAST_LAMBDA {
+        const V a = column[i], b = column[4 + i];
+        column[i] = even_quads(a, b, All{});
+        column[4 + i] = odd_quads(a, b, All{});
+      });
+  });
+}
+#else
+template <class Row>
+NNFAST_INLINE void load_transposed(Row&& row, V (&columns)[kLanes]) {
+  static_for<kLanes>([&](auto i) NNFAST_LAMBDA { columns[i] = load(row(i)); });
+  transpose(columns);
+}
+#endif
 
 }  // namespace
 }  // namespace nnfast::NNFAST_ISA
