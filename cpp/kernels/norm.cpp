@@ -327,9 +327,23 @@ NNFAST_INLINE void normalize_rows_(int64_t N, const float* x, const float* gamma
 constexpr int kRows = kLanes == 16 ? 4 : 2;  // together: four vectors a row stay in registers
 constexpr int64_t kShortRow = 1024;          // more than one at a time stay in a level-1 cache
 
+// A parameter of every row, perhaps null: a copy of it where each load would touch two cache lines.
+struct Parameter {
+  alignas(64) float copy[kShortRow];
+
+  const float* aligned(int64_t N, const float* p) {
+    if (reinterpret_cast<uintptr_t>(p) % sizeof(V) == 0 || N > kShortRow) return p;
+    for (int64_t n = 0; n < N; ++n) copy[n] = p[n];
+    return copy;
+  }
+};
+
 template <bool kCentered>
 NNFAST_INLINE void normalize_rows(int64_t M, int64_t N, const float* x, const float* gamma, const float* beta,
                                   float epsilon, float* y, float* mean, float* inv_std) {
+  Parameter scale, offset;
+  gamma = scale.aligned(N, gamma);
+  beta = offset.aligned(N, beta);
   int64_t m = 0;
   auto rows = [&](auto count) NNFAST_LAMBDA {
     normalize_rows_<kCentered, decltype(count)::value>(N, x + m * N, gamma, beta, epsilon, y + m * N,
@@ -396,6 +410,8 @@ template <bool kCentered>
 NNFAST_INLINE void normalize_rows_backward(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
                                            const float* mean, const float* inv_std, float* dx, float* dgamma,
                                            float* dbeta) {
+  Parameter scale;
+  gamma = scale.aligned(N, gamma);
   for (int64_t n = 0; n < N; ++n) {
     if (dgamma != nullptr) dgamma[n] = 0;
     if (dbeta != nullptr) dbeta[n] = 0;

@@ -315,6 +315,26 @@ def test_a_sample_has_the_same_bits_alone(name):
             np.testing.assert_array_equal(alone[isa][0], y[row])
 
 
+@pytest.mark.parametrize("width", [20, 1025])
+def test_parameters_have_the_same_bits_wherever_they_lie(width):
+    rng = np.random.default_rng(11)
+    x, gamma, beta = operands((9, width), rng)
+    memory = np.zeros(2 * width + 32, np.float32)
+    first = -memory.ctypes.data // 4 % 16
+    dy = rng.normal(size=x.shape).astype(np.float32)
+    for name, given in (("layer_norm", [gamma, beta]), ("rms_norm", [gamma])):
+        results = []
+        for shift in (0, 1):  # from a multiple of 64 bytes
+            moved = [memory[first + shift + i * width :][:width] for i in range(len(given))]
+            for there, values in zip(moved, given, strict=True):
+                there[:] = values
+            results.append(list(run_on_each_isa(name, [x, *moved], grads=[dy])))
+        for (_, (y,), gradients), (_, (want,), others) in zip(*results, strict=True):
+            np.testing.assert_array_equal(y, want)
+            for ours, theirs in zip(gradients, others, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("activation", [None, "relu"])
 def test_batch_norm_kernels(activation):
     rng = np.random.default_rng(10)
