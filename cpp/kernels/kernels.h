@@ -214,7 +214,9 @@ struct Kernels {
       bool transposed;
       float* y;  // element (i, j) at y[i * y_row + j * y_column]
       int64_t y_row, y_column;
-      bool accumulate;  // y += …
+      bool accumulate;    // y += …
+      const float* bias;  // or null: added last, an element to each column; or to each row
+      bool bias_of_rows;
     };
     int most_rows;
     void (*product)(const Product& product);

@@ -35,7 +35,14 @@ struct Sums {
       });
     begun = true;
   }
-  void finish(const Product& p, int64_t column, int64_t width) const {
+  void finish(const Product& p, int64_t column, int64_t width) {
+    if (p.bias != nullptr)
+      for (int64_t j = 0; j < width; j += kLanes) {
+        const V each = p.bias_of_rows ? V{} : load_first(p.bias + column + j, min(kLanes, width - j));
+        static_for<R>([&](auto r) NNFAST_LAMBDA {
+          store(done[r] + j, load(done[r] + j) + (p.bias_of_rows ? broadcast(p.bias[r]) : each));
+        });
+      }
     static_for<R>([&](auto r) NNFAST_LAMBDA {
       float* y = p.y + r * p.y_row + column * p.y_column;
       if (p.y_column == 1)

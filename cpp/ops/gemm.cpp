@@ -30,6 +30,7 @@ constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kOwnChains = 2;                       // of a panel of b that a task copies for itself: 96 KB
 constexpr int64_t kTries = 64;                          // numbers of row blocks, from the fewest onwards
 constexpr int64_t kThinSide = 64, kThinSize = 8 << 10;  // elements: the least that a thin product is worth
+constexpr int64_t kThinRows = 16;                       // with few columns, of which a tile would fill a part only
 constexpr int64_t kPackedPanels = 4;  // of b, packed by one task: along a row memory is read at its full speed
 
 // Tasks worth making of so many nanoseconds.
@@ -96,9 +97,12 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
 // A product of few rows or columns waits for its large operand to come from memory: that is what it costs.
 bool Gemm::plan_thin() {
   const int64_t few = std::min(spec_.m, spec_.n), many = std::max(spec_.m, spec_.n);
-  if (few > kernels_->thin->most_rows || many < kThinSide || many * spec_.k < kThinSize) return false;
-  thin_ = true;
+  if (few > kernels_->thin->most_rows || spec_.k == 0) return false;
   const double cost = kCall + (kProduct * few + kStream) * many * spec_.k;
+  const bool large = many >= kThinSide && many * spec_.k >= kThinSize;
+  const bool few_columns = spec_.n == few && many >= kThinRows && tasks_for(cost) == 1;
+  if (!large && !few_columns) return false;
+  thin_ = true;
   part_ = round_up(ceil_div(many, tasks_for(cost)), 4 * kLine);
   phases_ = {{ceil_div(many, part_), cost}};
   return true;
@@ -134,15 +138,15 @@ void Gemm::multiply_thin(int64_t task, const GemmArgs& args) const {
     product.y_column = spec_.ldc;
   }
   product.accumulate = args.accumulate;
+  product.bias = spec_.bias ? rows ? args.bias + begin : args.bias : nullptr;
+  product.bias_of_rows = !rows;
   kernels_->thin->product(product);
 
-  const Range all_rows{0, spec_.m}, all_columns{0, spec_.n}, part{begin, end};
-  const Range& of_rows = rows ? all_rows : part;
-  const Range& of_columns = rows ? part : all_columns;
-  if (spec_.bias)
-    for (int64_t i = of_rows.begin; i < of_rows.end; ++i)
-      for (int64_t j = of_columns.begin; j < of_columns.end; ++j) args.c[i * spec_.ldc + j] += args.bias[j];
-  finish(of_rows, of_columns, args);
+  const Range part{begin, end};
+  if (rows)
+    finish({0, spec_.m}, part, args);
+  else
+    finish(part, {0, spec_.n}, args);
 }
 
 // Whether one copy of b serves all tasks: where more than one needs it.
