@@ -13,6 +13,10 @@ namespace {
 const std::set<std::string> takes_activation = {
     "dense", "conv", "depthwise_conv", "conv_transpose", "batch_norm", "batch_norm_inference", "group_norm"};
 
+// Ops whose losses, one a row, may become their mean: the attribute `mean`.
+const std::set<std::string> takes_mean = {"softmax_cross_entropy", "softmax_cross_entropy_dense",
+                                          "sigmoid_cross_entropy"};
+
 const std::set<std::string> takes_residual = {"batch_norm", "batch_norm_inference"};
 // Ops of x, w, [b] whose outputs' channels are each multiplied by weights of their own, the last axis or two of w.
 const std::set<std::string> takes_scale = {"dense", "conv", "depthwise_conv"};
@@ -35,6 +39,7 @@ class Fusion {
     for (int i = 0; i < nodes; ++i) absorb_addition(i);
     for (int i = 0; i < nodes && !differentiated; ++i) fold_batch_norm(i);
     for (int i = 0; i < nodes; ++i) absorb_activation(i);
+    for (int i = 0; i < nodes; ++i) absorb_mean(i);
     for (int i = 0; i < nodes && differentiated; ++i) pass_derivative_on(i);
   }
 
@@ -161,6 +166,17 @@ class Fusion {
     Attributes attributes = made->attributes;
     attributes.set("activation", activation.op_name);
     if (activation.attributes.has("alpha")) attributes.set("alpha", activation.attributes.get<double>("alpha"));
+    graph_.absorb(graph_.value(id).index, consumer, attributes, made->inputs);
+  }
+
+  void absorb_mean(int consumer) {
+    const Node& mean = graph_.nodes()[consumer];
+    if (mean.removed || mean.op_name != "mean" || graph_.value(mean.outputs[0]).spec.shape.rank() != 0) return;
+    const ValueId id = mean.inputs[0];
+    const Node* made = producer(id);
+    if (made == nullptr || takes_mean.count(made->op_name) == 0 || !is_inner(id)) return;
+    Attributes attributes = made->attributes;
+    attributes.set("mean", true);
     graph_.absorb(graph_.value(id).index, consumer, attributes, made->inputs);
   }
 

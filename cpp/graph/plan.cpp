@@ -15,6 +15,7 @@ std::string step_name(const Node& node) {
   const std::string activation = node.attributes.get<std::string>("activation", "linear");
   std::string name = node.op_name;
   if (node.attributes.get<bool>("residual", false)) name += " + add";
+  if (node.attributes.get<bool>("mean", false)) name += " + mean";
   return activation == "linear" ? name : name + " + " + activation;
 }
 

@@ -107,6 +107,35 @@ def test_argmax_of_softmax_needs_no_softmax():
     np.testing.assert_array_equal(program.run([values])[0], values.argmax(-1))
 
 
+@pytest.mark.parametrize("name", ["softmax_cross_entropy_dense", "sigmoid_cross_entropy"])
+def test_the_mean_of_losses_joins_them(name):
+    kernel, target, values = normal(3, 4), np.abs(normal(5, 4)), normal(5, 3)
+    results = []
+    for losses_are_read in (False, True):
+        net = Net()
+        product = net.add("dense", net.graph.input((5, 3)), net.parameter(3, 4))
+        net.variables[0].assign(kernel)
+        losses = net.add(name, product, net.graph.constant(target))
+        mean = net.add("mean", losses, axes=[0])
+        block = _core.Block(net.variables)
+        outputs = [mean, losses] if losses_are_read else [mean]
+        program = _core.Program(net.graph, outputs=outputs, loss=mean, block=block)
+        assert steps_of(program) == (["dense", name, "mean"] if losses_are_read else ["dense", f"{name} + mean"])
+        results.append((program.run([values])[0], block.gradient(0).copy()))
+    (mean, gradient), (want, other) = results
+    np.testing.assert_array_equal(mean, want)
+    np.testing.assert_allclose(gradient, other, rtol=1e-6, atol=1e-7)
+    assert other.any()
+
+
+def test_a_mean_over_some_axes_stays():
+    net = Net()
+    x = net.graph.input((5, 3, 4))
+    losses = net.add("softmax_cross_entropy_dense", x, net.graph.constant(np.abs(normal(5, 3, 4))))
+    program = _core.Program(net.graph, outputs=[net.add("mean", losses, axes=[1])])
+    assert steps_of(program) == ["softmax_cross_entropy_dense", "mean"]
+
+
 def test_what_no_output_needs_is_not_planned():
     net = Net()
     x = net.graph.input((5, 3))

@@ -207,6 +207,34 @@ def test_a_row_has_the_same_bits_alone(classes):
             np.testing.assert_array_equal(g[0], dx[row])
 
 
+CROSS_ENTROPIES = ["softmax_cross_entropy", "softmax_cross_entropy_dense", "sigmoid_cross_entropy"]
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (33, 3), (2, 3, 5), (700, 60)], ids=str)  # the last in several tasks
+@pytest.mark.parametrize("name", CROSS_ENTROPIES)
+def test_the_mean_of_the_losses(name, shape):
+    rng = np.random.default_rng(12)
+    x, target = logits_and_labels(shape, rng)
+    if name != "softmax_cross_entropy":
+        target = rng.random(shape).astype(np.float32)
+    rows, dy = int(np.prod(shape[:-1])), np.float32(0.75)
+    each = np.full(shape[:-1], dy / np.float32(rows), np.float32)
+    wanted = [True, False]
+    single = run_on_each_isa(name, [x, target], grads=[each], wanted=wanted)
+    together = run_on_each_isa(name, [x, target], grads=[dy], wanted=wanted, mean=True)
+    for (_, (losses,), (want, _)), (_, (mean,), (dx, _)) in zip(single, together, strict=True):
+        assert mean.shape == ()
+        np.testing.assert_allclose(mean, losses.mean(dtype=np.float64), rtol=1e-6)
+        np.testing.assert_array_equal(dx, want)
+
+
+@pytest.mark.parametrize("name", CROSS_ENTROPIES)
+def test_the_mean_of_no_losses_is_nan(name):
+    target = np.zeros((0,), int) if name == "softmax_cross_entropy" else np.zeros((0, 3))
+    for _, (mean,), _ in run_on_each_isa(name, [np.zeros((0, 3)), target], mean=True):
+        assert np.isnan(mean)
+
+
 def test_kernel_returns_the_gradient_of_the_mean():
     x, labels = logits_and_labels((50, 33), np.random.default_rng(7))
     loss, gradient = kernels.softmax_cross_entropy(x, labels)
