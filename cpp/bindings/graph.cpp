@@ -282,9 +282,19 @@ void bind_graph(py::module_& module) {
           "An operation whose directions are Python functions on arrays.")
       .def("assign", &Graph::assign, "target"_a, "value"_a, "after_update"_a = false)
       .def(
-          "shape", [](const Graph& g, ValueId id) { return to_tuple(g.value(id).spec.shape); }, "value"_a)
+          "shape",
+          [](const Graph& g, ValueId id) {
+            g.require_value(id);
+            return to_tuple(g.value(id).spec.shape);
+          },
+          "value"_a)
       .def(
-          "dtype", [](const Graph& g, ValueId id) { return dtype_name(g.value(id).spec.dtype); }, "value"_a)
+          "dtype",
+          [](const Graph& g, ValueId id) {
+            g.require_value(id);
+            return dtype_name(g.value(id).spec.dtype);
+          },
+          "value"_a)
       .def_property_readonly("num_nodes", [](const Graph& g) { return g.nodes().size(); });
 
   py::class_<Program>(module, "Program", py::custom_type_setup(collect_garbage),

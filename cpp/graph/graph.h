@@ -51,6 +51,7 @@ class Graph {
                            const std::vector<ValueId>& inputs, const std::string& label);
   void assign(const std::shared_ptr<Variable>& target, ValueId value, bool after_update);
 
+  void require_value(ValueId id) const;  // that there is one
   const Value& value(ValueId id) const { return values_[id]; }
   const std::vector<Value>& values() const { return values_; }
   const std::vector<Node>& nodes() const { return nodes_; }
@@ -69,8 +70,6 @@ class Graph {
   void swap_labels(int node, int other) { std::swap(nodes_[node].label, nodes_[other].label); }
 
  private:
-  void require_value(ValueId id) const;
-
   std::vector<Value> values_;
   std::vector<Node> nodes_;
   std::vector<Assignment> assignments_;

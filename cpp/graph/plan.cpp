@@ -361,6 +361,7 @@ Plan::Plan(Graph graph, Purpose purpose) : graph_(std::move(graph)), purpose_(st
   kept.insert(kept.end(), purpose_.accumulate.begin(), purpose_.accumulate.end());
   kept.insert(kept.end(), purpose_.gradients_of.begin(), purpose_.gradients_of.end());
   if (purpose_.loss >= 0) kept.push_back(purpose_.loss);
+  for (ValueId id : kept) graph_.require_value(id);
   fuse(graph_, kept, purpose_.loss >= 0);
   Builder(*this).build();
 }

@@ -430,3 +430,12 @@ def test_forty_values_are_added_and_joined():
     total = values @ sum(variable.numpy() for variable in net.variables)
     for i in (0, 30, 31, 32, 39):
         close(block.gradient(i), values.T @ (2 * total + 1), 1e-4)
+
+
+def test_values_that_a_graph_does_not_have():
+    net = Net()
+    x = net.graph.input((5, 3))
+    _core.Program(net.graph, outputs=[x])  # takes the graph over
+    for ask in (net.graph.shape, net.graph.dtype, lambda id: _core.Program(net.graph, outputs=[id])):
+        with pytest.raises(ValueError, match=f"no value {x} in this graph"):
+            ask(x)
