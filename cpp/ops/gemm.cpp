@@ -30,6 +30,8 @@ constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kOwnChains = 2;                       // of a panel of b that a task copies for itself: 96 KB
 constexpr int64_t kTries = 64;                          // numbers of row blocks, from the fewest onwards
 constexpr int64_t kThinSide = 64, kThinSize = 8 << 10;  // elements: the least that a thin product is worth
+constexpr double kMostOfVectors = 0.75;                 // filled by the columns of a product worth turning
+constexpr int64_t kTurnedDepth = 16;                    // its least k
 constexpr int64_t kThinRows = 16;                       // with few columns, of which a tile would fill a part only
 constexpr int64_t kPackedPanels = 4;  // of b, packed by one task: along a row memory is read at its full speed
 
@@ -55,7 +57,7 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
     phases_ = {{0, 0}};
     return;
   }
-  if (plan_thin()) return;
+  if (plan_thin() || plan_turned()) return;
   const int64_t row_panels = ceil_div(m, rows), column_panels = ceil_div(n, columns);
   // Rows of a that are a multiple of 4 KB apart fall on the same lines of a level-1 cache and drive each other out; its
   // columns, where it is transposed, on the same lines of a level-2 cache if they are long.
@@ -149,6 +151,51 @@ void Gemm::multiply_thin(int64_t task, const GemmArgs& args) const {
     finish(part, {0, spec_.n}, args);
 }
 
+// Where its columns would leave much of the last vector empty, a product of the transposed a is made transposed itself,
+// with vectors along the rows of a in memory, of which a panel takes whole cache lines.
+bool Gemm::plan_turned() {
+  const int64_t m = spec_.m, n = spec_.n, rows = kernels_->gemm->rows, columns = kernels_->gemm->columns;
+  if (!spec_.transpose_a || spec_.bias || m < columns || n >= columns || spec_.k < kTurnedDepth) return false;
+  if (n > kMostOfVectors * round_up(n, kernels_->lanes) || columns % kLine != 0) return false;
+  const double cost = kCall + kProduct * m * n * spec_.k + 2 * kPass * m * n;
+  const int64_t wanted = tasks_for(cost);
+  part_ = round_up(ceil_div(m, wanted), columns);
+  if (spec_.split_k && ceil_div(m, part_) < wanted) return false;
+  turned_ = true;
+  height_ = static_cast<int>(ceil_div(n, ceil_div(n, rows)));
+  phases_ = {{ceil_div(m, part_), cost}};
+  panel_ = round_up(n * part_, kLine);
+  copy_b_ = n > rows;  // then each panel of a is read more than once
+  worker_scratch_ = panel_ + (copy_b_ ? columns * spec_.k : 0);
+  return true;
+}
+
+void Gemm::multiply_turned(int64_t task, float* scratch, const GemmArgs& args) const {
+  const int64_t begin = task * part_, end = std::min(begin + part_, spec_.m), n = spec_.n;
+  float* c = args.c + begin * spec_.ldc;
+  Kernels::Gemm::Block block{};
+  block.m = n;
+  block.n = end - begin;
+  block.k = spec_.k;
+  block.chain = chain_;
+  block.height = height_;
+  block.a = args.b;
+  block.a_row = spec_.transpose_b ? spec_.ldb : 1;
+  block.a_k = spec_.transpose_b ? 1 : spec_.ldb;
+  block.a_panel = height_ * block.a_row;
+  block.b = args.a + begin;
+  block.b_k = spec_.lda;
+  block.b_panel = kernels_->gemm->columns;
+  block.panel = copy_b_ ? scratch + panel_ : nullptr;
+  block.c = scratch;
+  block.ldc = part_;
+  block.accumulate = args.accumulate;
+  if (args.accumulate) kernels_->move->transpose(block.n, n, c, spec_.ldc, scratch, part_);
+  kernels_->gemm->block(block);
+  kernels_->move->transpose(n, block.n, scratch, part_, c, spec_.ldc);
+  finish({begin, end}, {0, n}, args);
+}
+
 // Whether one copy of b serves all tasks: where more than one needs it.
 bool Gemm::shares_b(int64_t row_blocks) const {
   return copy_b_ && row_blocks > 1 && splits_ == 1 && !spec_.one_of_many;
@@ -190,6 +237,7 @@ void Gemm::choose_blocks(int64_t wanted) {
 
 void Gemm::run(int phase, int64_t task, const Worker& worker, float* scratch, const GemmArgs& args) const {
   if (thin_) return multiply_thin(task, args);
+  if (turned_) return multiply_turned(task, worker.scratch, args);
   if (share_b_ && phase % 2 == 0) return pack(phase / 2, task, scratch, args);
   if (splits_ > 1 && phase == 1) return combine(task, scratch, args);
   const int64_t split = task % splits_, tile = task / splits_;

@@ -60,6 +60,8 @@ class Gemm {
   };
   bool plan_thin();
   void multiply_thin(int64_t task, const GemmArgs& args) const;
+  bool plan_turned();
+  void multiply_turned(int64_t task, float* scratch, const GemmArgs& args) const;
   void choose_blocks(int64_t wanted);
   bool shares_b(int64_t row_blocks) const;
   void pack(int64_t slab, int64_t task, float* to, const GemmArgs& args) const;
@@ -72,6 +74,7 @@ class Gemm {
   const Kernels* kernels_ = nullptr;
   bool relu_in_registers_ = false, slope_in_registers_ = false, epilogue_in_registers_ = true;
   bool thin_ = false;                           // few rows or columns: each task does a part of the others
+  bool turned_ = false;                         // cᵀ is made, a part of its columns by each task
   int64_t part_ = 0;                            // of those
   int64_t chain_ = 0, depth_ = 0;               // of k: one chain, and a slab of chains that a task does at a time
   int64_t slabs_ = 1;                           // of k

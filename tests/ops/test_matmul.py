@@ -51,7 +51,7 @@ BATCHES = [
 @pytest.mark.parametrize("transpose_a", [False, True])
 @pytest.mark.parametrize(("batch_a", "batch_b"), BATCHES)
 def test_forward_and_backward(batch_a, batch_b, transpose_a, transpose_b, threads):
-    for m, n, k in [(3, 4, 5), (40, 33, 17), (1, 1, 1), (70, 80, 90)]:
+    for m, n, k in [(3, 4, 5), (40, 33, 17), (1, 1, 1), (70, 80, 90), (20, 10, 40), (36, 20, 40)]:
         a, b = operands(batch_a, batch_b, m, n, k, transpose_a, transpose_b)
         dc = np.random.default_rng(1).standard_normal((*np.broadcast_shapes(batch_a, batch_b), m, n), dtype=np.float32)
         attributes = {"transpose_a": transpose_a, "transpose_b": transpose_b}
