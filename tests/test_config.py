@@ -51,7 +51,6 @@ def test_models_are_planned_anew(images, kernel):
         model.set_weights([kernel])
         for _ in range(2):  # the second time by the short way for a batch seen before
             outputs = model.predict_on_batch(images)
-        model.reset_metrics()
         losses = [model.train_on_batch(images, target) for _ in range(2)]
         found.setdefault(setting, []).append((outputs, losses))
     winograd, direct = (forced(images, kernel, algorithm) for algorithm in ("winograd", "patches"))

@@ -204,6 +204,32 @@ def test_models_from_descriptions_of_others(keras, tmp_path):
         np.testing.assert_array_equal(other.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+def test_batches_by_number_and_features_scaled(keras):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(3, 2, (20, 4)).astype("float32"), rng.normal(size=(20, 1)).astype("float32")
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return x[7 * index : 7 * index + 7], y[7 * index : 7 * index + 7]
+
+    scaled = keras.layers.Normalization()
+    scaled.adapt(x)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(scaled.mean), x.mean(0, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(scaled.variance), x.var(0, keepdims=True), rtol=1e-5)
+    model = keras.Sequential([keras.Input((4,)), scaled, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    batches = Batches(workers=1)
+    assert len(model.fit(batches, epochs=2, shuffle=False, verbose=0).history["loss"]) == 2
+    np.testing.assert_allclose(model.predict(batches, verbose=0), model.predict(x, verbose=0), rtol=1e-5)
+    # Each call speaks of its own batch.
+    for rows in (slice(5), slice(5, 20)):
+        assert model.test_on_batch(x[rows], y[rows]) == pytest.approx(model.evaluate(x[rows], y[rows], verbose=0))
+    np.testing.assert_allclose(keras.utils.normalize(x), x / np.linalg.norm(x, axis=-1, keepdims=True), rtol=1e-5)
+
+
 def test_settings_that_scripts_ask_for(keras):
     assert keras.config.epsilon() == keras.backend.epsilon() == 1e-7
     assert keras.config.floatx() == keras.backend.floatx() == "float32"

@@ -151,7 +151,6 @@ def test_sample_and_class_weights():
     assert found == pytest.approx(np.mean(each * weights), rel=1e-5)
     counts = np.bincount(labels)
     balanced = (40 / (2 * counts))[labels]
-    model.reset_metrics()
     found = model.train_on_batch(x, labels, class_weight="balanced")
     assert found == pytest.approx(np.mean(each * balanced), rel=1e-5)
 
@@ -230,3 +229,39 @@ def test_a_model_may_end_at_any_layer_of_another():
     assert [out.shape for out in every.predict(x, verbose=0)] == [(40, 5), (40, 4), (40, 1)]
     with pytest.raises(AttributeError, match="has not been called on symbolic tensors; start the model with Input"):
         _ = layers.Dense(2).output
+
+
+def test_the_same_arrays_by_list_and_by_name():
+    b, a = layers.Input((2,), name="b"), layers.Input((2,), name="a")
+    model = nnfast.Model([b, a], layers.Subtract()([b, a]))
+    high, low = np.full((1, 2), 5, np.float32), np.ones((1, 2), np.float32)
+    for given in ([high, low], {"b": high, "a": low}, {"a": low, "b": high}, (high, low)):
+        np.testing.assert_array_equal(model.predict(given, verbose=0), high - low)
+        np.testing.assert_array_equal(model.predict_on_batch(given), high - low)
+
+
+def test_outputs_of_one_layer_have_names_of_their_own():
+    shared = layers.Dense(1, name="value")
+    first, second = layers.Input((2,)), layers.Input((2,))
+    model = nnfast.Model([first, second], [shared(first), shared(second)])
+    assert model.output_names == ["value", "value_1"]
+    model.compile("sgd", {"value": "mse", "value_1": "mae"})
+    x, y = np.ones((3, 2), np.float32), np.ones((3, 1), np.float32)
+    assert set(model.evaluate([x, x], [y, y], return_dict=True, verbose=0)) == {"loss", "value_loss", "value_1_loss"}
+
+
+def test_a_subclassed_model_names_its_outputs_by_the_keys_it_returns():
+    class Two(nnfast.Model):
+        def __init__(self):
+            super().__init__()
+            self.value, self.kind = layers.Dense(1), layers.Dense(3)
+
+        def call(self, inputs):
+            return {"value": self.value(inputs), "kind": self.kind(inputs)}
+
+    model = Two()
+    model.compile("sgd", {"value": "mse", "kind": losses.SparseCategoricalCrossentropy(from_logits=True)})
+    x, y = np.ones((4, 2), np.float32), {"value": np.ones((4, 1)), "kind": np.array([0, 1, 2, 0])}
+    assert set(model.fit(x, y, verbose=0).history) == {"loss", "value_loss", "kind_loss"}
+    found = model.predict(x, verbose=0)
+    assert {name: value.shape for name, value in found.items()} == {"value": (4, 1), "kind": (4, 3)}

@@ -92,9 +92,12 @@ def resnet():
         x = torch.relu(net.norm(net.conv(x)))
         for strides in (1, 2):
             h = torch.relu(net.norm(net.conv(x, strides)))
-            h = net.norm(net.conv(h))
+            h = net.conv(h)  # a model's weights stand by depth, those of both branches side by side
             if strides > 1:
-                x = net.norm(net.conv(x, strides))
+                x = net.conv(x, strides)
+            h = net.norm(h)
+            if strides > 1:
+                x = net.norm(x)
             x = torch.relu(h + x)
         return net.dense(x.mean((2, 3)))
 
@@ -120,7 +123,6 @@ def test_twenty_steps_agree_with_pytorch(network, optimizer):
     x, y = make_batches(12)
     curve, expected = [], []
     for images, labels in zip(x, y, strict=True):
-        model.reset_metrics()
         curve.append(model.train_on_batch(images, labels))
         peer.begin()
         stepper.zero_grad()

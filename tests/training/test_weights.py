@@ -103,18 +103,26 @@ def test_sample_weight_in_fit_evaluate_and_on_a_batch():
     )
     assert ours == pytest.approx(floats(expected), rel=1e-5)
     for name in ("train_on_batch", "test_on_batch"):
-        for model in (mine, theirs):
-            model.reset_metrics()
-        ours, expected = (
-            getattr(model, name)(x[:9], y[:9], sample_weight=weight[:9], return_dict=True) for model in (mine, theirs)
-        )
-        assert ours == pytest.approx(floats(expected), rel=1e-5)
+        for rows in (slice(9), slice(9, 20)):  # each call speaks of its batch only
+            ours, expected = (
+                getattr(model, name)(x[rows], y[rows], sample_weight=weight[rows], return_dict=True)
+                for model in (mine, theirs)
+            )
+            assert ours == pytest.approx(floats(expected), rel=1e-5)
     ours, expected = (
         model.train_on_batch(x[:9], y[:9], class_weight={0: 0.5, 1: 2.0, 2: 1.0}, return_dict=True)
         for model in (mine, theirs)
     )
     for a, b in zip(mine.get_weights(), theirs.weights, strict=True):
         np.testing.assert_allclose(a, array(b), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", [np.array([[0, 1, 1], [1, 0, 0]]), np.zeros((2, 3, 2)), np.array([[1, -1, 1]] * 2)])
+def test_class_weights_are_for_one_class_a_row(target):
+    model = nnfast.Sequential([nnfast.layers.Input((3,)), nnfast.layers.Dense(3)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="expected one class for each row, as a number or one-hot; received y of"):
+        model.fit(np.ones((2, 3)), target, class_weight={0: 1.0, 1: 2.0}, verbose=0)
 
 
 def test_validation_data_has_weights_of_its_own():

@@ -140,6 +140,12 @@ class _Adapted(Layer):
     def _combine(self, parts: list[tuple[Any, ...]]) -> tuple[np.ndarray, np.ndarray]:
         raise NotImplementedError
 
+    def _statistic(self, index: int) -> np.ndarray | None:
+        if not self.built:
+            return None
+        value = self._weights[index].numpy() if self._given is None else self._given[index]
+        return value.reshape(self._broadcast) if value.ndim or self._given is None else value
+
     def _values(self) -> list[Any]:
         """Return the two statistics, broadcast to the inputs."""
         if self._given is not None:
@@ -179,6 +185,16 @@ class Normalization(_Adapted):
     def __init__(self, axis: Any = -1, mean: Any = None, variance: Any = None, invert: bool = False, **kwargs: Any):
         super().__init__(axis, (mean, variance), **kwargs)
         self.invert = invert
+
+    @property
+    def mean(self) -> np.ndarray | None:
+        """The mean, of a shape that broadcasts to the inputs; None before the layer is built."""
+        return self._statistic(0)
+
+    @property
+    def variance(self) -> np.ndarray | None:
+        """The variance, likewise."""
+        return self._statistic(1)
 
     def call(self, inputs: Any) -> Any:
         mean, variance = self._values()
@@ -222,6 +238,16 @@ class MinMaxScaling(_Adapted):
 
     def __init__(self, axis: Any = -1, minimum: Any = None, maximum: Any = None, **kwargs: Any):
         super().__init__(axis, (minimum, maximum), **kwargs)
+
+    @property
+    def minimum(self) -> np.ndarray | None:
+        """The least value, of a shape that broadcasts to the inputs; None before the layer is built."""
+        return self._statistic(0)
+
+    @property
+    def maximum(self) -> np.ndarray | None:
+        """The largest value, likewise."""
+        return self._statistic(1)
 
     def call(self, inputs: Any) -> Any:
         minimum, maximum = self._values()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from .. import ops
 from ..layers.layer import Layer, layer_registry
 from ..tensor import KerasTensor, flatten, map_structure
-from .model import Model
+from .model import Model, keys_of
 
 
 class Node:
@@ -202,8 +203,8 @@ class Functional(Model):
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the layers that make the outputs, in order."""
-        return [str(tensor.name) for tensor in self.outputs]
+        """The names of the outputs, in order: the keys of a dictionary, else the layers that make them."""
+        return keys_of(self._outputs_structure) or distinct(str(tensor.name) for tensor in self.outputs)
 
     @property
     def input(self) -> Any:
@@ -323,6 +324,17 @@ class Functional(Model):
         if not config.get("trainable", True):
             model.trainable = False
         return model
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Return the names with a number behind those that have been there before."""
+    counts: dict[str, int] = {}
+    result = []
+    for name in names:
+        count = counts.get(name, 0)
+        counts[name] = count + 1
+        result.append(f"{name}_{count}" if count else name)
+    return result
 
 
 def _check_input(name: str, expected: KerasTensor, value: Any) -> None:

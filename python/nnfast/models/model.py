@@ -194,19 +194,26 @@ class Model(Layer):
             self._programs = Programs(self)
         return self._programs
 
-    def output_names_or_default(self, count: int | None) -> list[str]:
-        """Return the outputs' names; a subclassed model's are numbered."""
+    def output_names_or_default(self, outputs: Any) -> list[str]:
+        """Return the outputs' names; a subclassed model's are numbered, or the keys of the dictionary it returns.
+
+        Parameters
+        ----------
+        outputs : structure of Tensor, or None
+            What the model returned, if it has just been called.
+        """
         names = getattr(self, "output_names", None)
         if names is not None:
             return names
-        if count is not None:
-            object.__setattr__(self, "_num_outputs", count)
-        count = getattr(self, "_num_outputs", 1)
-        return ["output"] if count == 1 else [f"output_{i + 1}" for i in range(count)]
+        if outputs is not None:
+            count = len(flatten(outputs))
+            numbered = ["output"] if count == 1 else [f"output_{i + 1}" for i in range(count)]
+            object.__setattr__(self, "_names_of_outputs", keys_of(outputs) or numbered)
+        return getattr(self, "_names_of_outputs", ["output"])
 
     def ensure_built(self, x: Sequence[np.ndarray], structure: Any) -> None:
         """Create the weights, from arrays like those the model will be called on."""
-        if self.built and (hasattr(self, "output_names") or hasattr(self, "_num_outputs")):
+        if self.built and (hasattr(self, "output_names") or hasattr(self, "_names_of_outputs")):
             return
         if not self.built and hasattr(self, "_list"):
             self.build(map_structure(lambda i: x[i].shape, structure))
@@ -214,7 +221,7 @@ class Model(Layer):
         with tracing(trace):
             inputs = [trace.input(a.shape, str(a.dtype)) for a in x]
             outputs = self(map_structure(lambda i: inputs[i], structure))
-        self.output_names_or_default(len(flatten(outputs)))
+        self.output_names_or_default(outputs)
         object.__setattr__(self, "_output_shapes", [(None, *leaf.shape[1:]) for leaf in flatten(outputs)])
 
     def check_targets(self, x: Sequence[np.ndarray], structure: Any, y: list[np.ndarray]) -> None:
@@ -379,9 +386,7 @@ class Model(Layer):
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Take one step on one batch; return the loss and the metrics.
-
-        As in Keras 3, these are means over all batches since :meth:`reset_metrics`, :meth:`fit` or :meth:`evaluate`.
+        """Take one step on one batch; return its loss and metrics.
 
         Parameters
         ----------
@@ -413,6 +418,7 @@ class Model(Layer):
             arrays = source.arrays
             if plain and x.dtype == np.float32 and y.dtype.kind in "if" and compiled.losses[0] is not None:
                 self.programs.remember_batch(key, program)
+        compiled.reset()
         loop.train_steps(self, program, arrays, None, 0, 1)
         logs = compiled.logs(self.output_names_or_default(None))
         if return_dict:
@@ -546,4 +552,10 @@ class Model(Layer):
         load_weights(self, filepath)
 
 
-__all__ = ["Model", "Program"]
+def keys_of(outputs: Any) -> list[str] | None:
+    """Return the keys of a dictionary with one output each, in the order of `flatten`; None for other structures."""
+    plain = isinstance(outputs, dict) and not any(isinstance(item, (dict, list, tuple)) for item in outputs.values())
+    return sorted(outputs) if plain else None
+
+
+__all__ = ["Model", "Program", "keys_of"]

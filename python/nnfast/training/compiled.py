@@ -77,6 +77,7 @@ class Compiled:
         self.output_trackers: list[LossTracker | None] = []
         self.metrics: list[list[Metric]] = []
         self.weighted: list[list[Metric]] = []
+        self._to_reset = self.all_metrics()
 
     def match(self, output_names: Sequence[str], y_shapes: Sequence[Any], pred_shapes: Sequence[Any]) -> None:
         """Give each output its loss and metrics.
@@ -104,6 +105,7 @@ class Compiled:
             for items, (y_shape, pred_shape) in zip(lists, shapes, strict=True):
                 target.append([_as_metric(item, y_shape, pred_shape) for item in items])
         self.matched = True
+        self._to_reset = self.all_metrics()
 
     def all_metrics(self) -> list[Any]:
         """Return every metric, the trackers of the losses first."""
@@ -116,7 +118,7 @@ class Compiled:
 
     def reset(self) -> None:
         """Reset every metric."""
-        for metric in self.all_metrics():
+        for metric in self._to_reset:
             metric.reset_state()
 
     def logs(self, output_names: Sequence[str]) -> dict[str, Any]:

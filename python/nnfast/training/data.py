@@ -125,6 +125,11 @@ def sample_weights(
             raise ValueError(f"class_weight: expected a model with one output; this one has {len(names)}")
         classes = y[0]
         if classes.ndim > 1 and classes.shape[-1] > 1:
+            if classes.ndim > 2 or classes.min() < 0 or not np.allclose(classes.sum(axis=-1), 1, atol=1e-3):
+                raise ValueError(
+                    f"class_weight: expected one class for each row, as a number or one-hot; received y of shape "
+                    f"{classes.shape} with several; pass sample_weight with the weight of each target instead"
+                )
             classes = classes.argmax(axis=-1)
         classes = classes.reshape(len(classes), -1)[:, 0].astype(np.int64)
         return [class_weights(classes, class_weight)]

@@ -119,7 +119,8 @@ class Programs:
             self.clear()
             self._count = changes()
         rows = len(x[0]) if batch_size is None else batch_size
-        key = (purpose, rows, tuple((a.shape[1:], a.dtype.char) for part in (x, y, weights) for a in part), len(y))
+        kinds = tuple((a.shape[1:], a.dtype.char) for part in (x, y, weights) for a in part)
+        key = (purpose, rows, kinds, len(y), repr(structure))
         program = self._cache.pop(key, None)
         if program is None:
             program = self._plan(purpose, x, structure, y, weights, rows)
@@ -247,7 +248,8 @@ def emit_step(
     weights: Sequence[np.ndarray], rows: int,
 ) -> _Step:  # fmt: skip
     """Emit outputs, losses and metrics for arrays of these shapes; the trace must be the current one."""
-    _, leaves = _emit_outputs(model, trace, x, structure, rows)
+    outputs, leaves = _emit_outputs(model, trace, x, structure, rows)
+    model.output_names_or_default(outputs)
     targets = [trace.input((rows, *a.shape[1:]), str(a.dtype)) for a in y]
     sample_weights: list[Tensor | None] = [trace.input((rows, *a.shape[1:]), str(a.dtype)) for a in weights] or [
         None
@@ -263,9 +265,7 @@ class _Step:
         weights: Sequence[Tensor | None], rows: int,
     ):  # fmt: skip
         compiled: Compiled = model.compiled
-        compiled.match(
-            model.output_names_or_default(len(outputs)), [t.shape for t in targets], [o.shape for o in outputs]
-        )
+        compiled.match(model.output_names_or_default(None), [t.shape for t in targets], [o.shape for o in outputs])
         self.accumulate: list[int] = []
         self.sums: list[tuple[Any, tuple[int, ...]]] = []
         terms: list[Any] = []
