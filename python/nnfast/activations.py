@@ -10,7 +10,7 @@ from typing import Any
 
 from . import ops
 from .ops.apply import apply, floats
-from .registry import closest_first, custom_objects
+from .registry import Registry, closest_first, custom_objects, families
 
 _functions: dict[str, Callable[..., Any]] = {}
 
@@ -204,20 +204,12 @@ def get(identifier: Any) -> Callable[..., Any]:
     raise TypeError(f"Expected the name of an activation or a function; received {identifier!r}")
 
 
-def serialize(activation: Any) -> Any:
-    """Return the name of an activation function; of a layer, its configuration."""
-    from .layers.layer import Layer
-    from .layers.layer import serialize as serialize_layer
-
-    if activation is None or isinstance(activation, str):
-        return activation
-    return serialize_layer(activation) if isinstance(activation, Layer) else activation.__name__
+# The name of a function; of a layer that serves as an activation, its configuration.
+serialize = Registry.serialize
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Callable[..., Any]:
-    """Return the activation that :meth:`serialize` described."""
+    """Return the activation that :func:`serialize` described: a function, or a layer used as one."""
     if isinstance(config, dict):
-        from .layers.layer import deserialize as deserialize_layer
-
-        return deserialize_layer(config, custom_objects)
+        return families["layer"].deserialize(config, custom_objects)
     return (custom_objects or {}).get(config) or get(config)

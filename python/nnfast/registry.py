@@ -94,6 +94,10 @@ def closest_first(name: str, names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda other: (distance(other), other))
 
 
+# Every family by its kind: for what may be of another family, as a layer that serves as an activation.
+families: dict[str, Registry] = {}
+
+
 class Registry:
     """The classes of one family, by name.
 
@@ -110,6 +114,7 @@ class Registry:
         self.base = base
         self.classes: dict[str, type] = {}  # by class name: what a message lists and tests walk
         self._names: dict[str, Any] = {}  # by every name that is understood
+        families[kind] = self
 
     def add(self, *aliases: str) -> Callable[[type[Item]], type[Item]]:
         """Return a decorator that enters a class by its name, its name in snake case, and `aliases`."""
@@ -165,7 +170,8 @@ class Registry:
             f"of type {type(identifier).__name__}"
         )
 
-    def serialize(self, item: Any) -> Any:
+    @staticmethod
+    def serialize(item: Any) -> Any:
         """Return what :meth:`deserialize` turns into an equal object: a name for a function, else a dictionary."""
         if item is None or isinstance(item, str):
             return item

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import activations, ops
+from ..node import InputNode
 from ..tensor import KerasTensor
 from .layer import Layer, layer_registry
 
@@ -41,8 +42,6 @@ class InputLayer(Layer):
                 )
         self.input_dtype = "int32" if dtype is not None and np.dtype(dtype).kind in "iu" else "float32"
         self.built = True
-        from ..models.functional import InputNode
-
         self._symbol = InputNode(self).output
 
     @property

@@ -9,14 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, initializers, random, registry
+from .. import _core, constraints, initializers, ops, random, registry, regularizers
+from ..node import LayerNode, infer
 from ..tensor import KerasTensor, Tensor, Trace, current_trace, flatten, map_structure, tracing
 from ..variable import Variable
-
-# Stand in for a size that is not known (None): what differs between two traces depends on it. Sizes beside the batch
-# are so many times as large, since windows must fit into them, and still differ after a few halvings.
-_UNKNOWN = (2, 3)
-_UNKNOWN_SCALE = 256
 
 # How often a `trainable` or a setting of the library has been set, or a weight added: a planned step is valid for one
 # count.
@@ -89,8 +85,6 @@ class Layer:
         name: str | None = None,
         **kwargs: Any,
     ):
-        from .. import regularizers
-
         width = kwargs.pop("input_dim", None)
         self._input_shape_given = kwargs.pop("input_shape", None if width is None else (width,))
         if kwargs:
@@ -152,8 +146,6 @@ class Layer:
         Variable
             The weight.
         """
-        from .. import constraints, regularizers
-
         variable = Variable(
             initializers.get("glorot_uniform" if initializer is None else initializer),
             shape=tuple(shape or ()),
@@ -342,8 +334,6 @@ class Layer:
         return outputs
 
     def _call_symbolic(self, args: Any, kwargs: Any) -> Any:
-        from ..models.functional import LayerNode
-
         self._ensure_built(args, kwargs)
         return LayerNode(self, args, kwargs).structure
 
@@ -375,29 +365,7 @@ class Layer:
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs for symbolic inputs, as :class:`KerasTensor` without history."""
-        seen = []
-        for size in _UNKNOWN:
-            trace = Trace()
-
-            def enter(leaf: Any, trace: Trace = trace, size: int = size) -> Any:
-                if not isinstance(leaf, KerasTensor):
-                    return leaf
-                scales = [1, *[_UNKNOWN_SCALE] * (len(leaf.shape) - 1)]
-                sizes = [size * scale if n is None else n for n, scale in zip(leaf.shape, scales, strict=False)]
-                return trace.input(sizes, leaf.dtype)
-
-            seen.append(self._call_traced(trace, map_structure(enter, args), map_structure(enter, kwargs)))
-        has_unknown = any(None in leaf.shape for leaf in flatten((args, kwargs)) if isinstance(leaf, KerasTensor))
-        others = iter(flatten(seen[1]))
-
-        def merge(leaf: Any) -> Any:
-            other = next(others)
-            if not isinstance(leaf, Tensor):
-                return leaf
-            shape = [a if a == b else None for a, b in zip(leaf.shape, other.shape, strict=True)]
-            return KerasTensor(shape if has_unknown else leaf.shape, leaf.dtype)
-
-        return map_structure(merge, seen[0])
+        return infer(self._call_traced, args, kwargs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output for the shape of the input (None where it is not known)."""
@@ -415,8 +383,6 @@ class Layer:
         trace = current_trace()
         if trace is None:
             raise RuntimeError(f"{type(self).__name__}.add_loss: expected to be called inside call()")
-        from .. import ops
-
         for part in flatten(loss):
             trace.losses.append(ops.sum(part))
 
@@ -434,8 +400,6 @@ class Layer:
         """Return the arguments from which :meth:`from_config` makes the same layer, without its weights."""
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
         if self.activity_regularizer is not None:
-            from .. import regularizers
-
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if type(self).get_config is Layer.get_config:
             config.update(self._plain_arguments())

@@ -1,121 +1,15 @@
-"""Functional models: layers called on symbolic tensors, remembered as nodes."""
+"""Functional models: what lies between symbolic inputs and outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from .. import ops
-from ..layers.layer import Layer, layer_registry
+from ..layers.layer import Layer, deserialize, layer_registry, serialize
+from ..node import InputNode, LayerNode, Node, nodes_between
+from ..ops.apply import OperationNode, apply
 from ..tensor import KerasTensor, flatten, map_structure
 from .model import Model, keys_of
-
-
-class Node:
-    """One call: what was called, on what, and what came out."""
-
-    def __init__(self, args: Any, kwargs: Any):
-        self.args = args
-        self.kwargs = kwargs
-        self.outputs: list[KerasTensor] = []
-
-    @property
-    def inputs(self) -> list[KerasTensor]:
-        """The symbolic tensors among the arguments."""
-        return [leaf for leaf in flatten((self.args, self.kwargs)) if isinstance(leaf, KerasTensor)]
-
-    def run(self, args: Any, kwargs: Any) -> Any:
-        """Emit the call on traced tensors."""
-        raise NotImplementedError
-
-    def _claim(self, outputs: Any, name: str) -> Any:
-        for tensor in flatten(outputs):
-            tensor.history = (self, len(self.outputs))
-            tensor.name = name
-            self.outputs.append(tensor)
-        return outputs
-
-
-class InputNode(Node):
-    """Where arrays enter."""
-
-    def __init__(self, layer: Any):
-        super().__init__((), {})
-        self.layer = layer
-        self.output = self._claim(KerasTensor(layer.batch_shape, layer.input_dtype), layer.name)
-
-
-class LayerNode(Node):
-    """A call of a layer."""
-
-    def __init__(self, layer: Layer, args: Any, kwargs: Any):
-        super().__init__(args, kwargs)
-        self.layer = layer
-        self.structure = self._claim(layer.compute_output_spec(*args, **kwargs), layer.name)
-        layer._nodes.append(self)
-
-    def run(self, args: Any, kwargs: Any) -> Any:
-        return self.layer(*args, **kwargs)
-
-
-class OperationNode(Node):
-    """A call of a function of nnfast.ops."""
-
-    def __init__(self, op: str, inputs: list[Any], attributes: dict[str, Any]):
-        super().__init__(tuple(inputs), {})
-        self.op = op
-        self.attributes = attributes
-        self._claim(_OperationLayer(op, attributes).compute_output_spec(*inputs), op)
-
-    def run(self, args: Any, kwargs: Any) -> Any:
-        return ops.apply(self.op, args, **self.attributes)
-
-
-class _OperationLayer(Layer):
-    """Infers the shapes of one operation as a layer does."""
-
-    def __init__(self, op: str, attributes: dict[str, Any]):
-        super().__init__(name=op)
-        self.op = op
-        self.attributes = attributes
-        self.built = True
-
-    def call(self, *inputs: Any) -> Any:
-        outputs = ops.apply(self.op, inputs, **self.attributes)
-        return list(outputs) if isinstance(outputs, tuple) else outputs
-
-
-def nodes_between(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> list[Node]:
-    """Return the nodes that compute `outputs` from `inputs`, each after those it needs.
-
-    Raises
-    ------
-    ValueError
-        If an output depends on an input that is not listed.
-    """
-    known = {id(tensor) for tensor in inputs}
-    order: list[Node] = []
-    done: set[int] = set()
-    pending: list[tuple[KerasTensor, bool]] = [(tensor, False) for tensor in reversed(outputs)]
-    while pending:
-        tensor, inputs_done = pending.pop()
-        if id(tensor) in known:
-            continue
-        node = tensor.history[0] if tensor.history else None
-        if node is None or isinstance(node, InputNode):
-            raise ValueError(
-                f"Model: expected outputs that follow from the inputs given; received one that needs the further input "
-                f"{tensor.name!r} of shape {tensor.shape}; add it to inputs"
-            )
-        if id(node) in done:
-            continue
-        if inputs_done:
-            done.add(id(node))
-            order.append(node)
-        else:
-            pending.append((tensor, True))
-            pending.extend((needed, False) for needed in reversed(node.inputs))
-    return order
 
 
 def layers_by_depth(inputs: list[KerasTensor], outputs: list[KerasTensor], order: list[Node]) -> list[Layer]:
@@ -264,8 +158,6 @@ class Functional(Model):
         return Layer.compute_output_spec(self, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        from ..layers.layer import serialize
-
         # A layer's calls within this model are numbered in the order in which they run.
         positions: dict[int, tuple[int, int]] = {}
         nodes: list[dict[str, Any]] = []
@@ -297,8 +189,6 @@ class Functional(Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Functional:
-        from ..layers.layer import deserialize
-
         layers = [deserialize(item) for item in config["layers"]]
         made: list[list[KerasTensor]] = []
 
@@ -318,7 +208,7 @@ class Functional(Model):
             if "layer" in node:
                 outputs = layers[node["layer"]](*args, **kwargs)
             else:
-                outputs = ops.apply(node["op"], args, **node["attributes"])
+                outputs = apply(node["op"], args, **node["attributes"])
             made.append(flatten(outputs))
         model = cls(decode(config["inputs"]), decode(config["outputs"]), name=config["name"])
         if not config.get("trainable", True):
@@ -365,4 +255,4 @@ def _show(shape: tuple[Any, ...]) -> str:
     )
 
 
-__all__ = ["Functional", "InputNode", "LayerNode", "Node", "OperationNode"]
+__all__ = ["Functional"]

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..layers.core import Input, InputLayer
-from ..layers.layer import Layer, layer_registry
+from ..layers.layer import Layer, deserialize, layer_registry, serialize
+from ..node import InputNode
 from ..tensor import KerasTensor
-from .functional import Functional, InputNode
+from .functional import Functional
 from .model import Model
 
 
@@ -134,8 +135,6 @@ class Sequential(Model):
         return inputs
 
     def get_config(self) -> dict[str, Any]:
-        from ..layers.layer import serialize
-
         first = [] if self._input_layer is None else [self._input_layer]
         return {
             "name": self.name,
@@ -145,6 +144,4 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Sequential:
-        from ..layers.layer import deserialize
-
         return cls([deserialize(item) for item in config["layers"]], config.get("trainable", True), config.get("name"))

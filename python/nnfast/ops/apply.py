@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core, random
+from ..node import Node, infer
 from ..tensor import KerasTensor, Tensor, Trace, current_trace
 from ..variable import Variable
 
@@ -33,8 +34,6 @@ def apply(op: str, inputs: Sequence[Any], **attributes: Any) -> Any:
     attributes = {name: value for name, value in attributes.items() if value is not None}
     outputs: Any
     if any(isinstance(x, KerasTensor) for x in inputs):
-        from ..models.functional import OperationNode
-
         outputs = OperationNode(op, list(inputs), attributes).outputs
     elif (trace := trace_of(inputs)) is not None:
         outputs = trace.emit(op, [trace.lift(x) for x in inputs], attributes)
@@ -42,6 +41,22 @@ def apply(op: str, inputs: Sequence[Any], **attributes: Any) -> Any:
         arrays = [np.asarray(x) for x in inputs]
         outputs, _ = _core.run_op(op, arrays, attributes, threads=_core.num_threads(), seed=random.next_seed())
     return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+class OperationNode(Node):
+    """An operation applied to symbolic tensors of a functional model."""
+
+    def __init__(self, op: str, inputs: list[Any], attributes: dict[str, Any]):
+        super().__init__(tuple(inputs), {})
+        self.op = op
+        self.attributes = attributes
+        self._claim(infer(self._emit, list(self.args), {}), op)
+
+    def run(self, args: Any, kwargs: Any) -> Any:
+        return apply(self.op, args, **self.attributes)
+
+    def _emit(self, trace: Trace, args: Any, kwargs: Any) -> Any:
+        return trace.emit(self.op, [trace.lift(x) for x in args], self.attributes)
 
 
 def trace_of(values: Sequence[Any]) -> Trace | None:
