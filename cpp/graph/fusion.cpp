@@ -17,6 +17,9 @@ const std::set<std::string> takes_activation = {
 const std::set<std::string> takes_mean = {"softmax_cross_entropy", "softmax_cross_entropy_dense",
                                           "sigmoid_cross_entropy"};
 
+// Ops that take the mean and variance of each channel of what they make, while they make it: the attribute `moments`.
+const std::set<std::string> takes_moments = {"conv", "depthwise_conv"};
+
 const std::set<std::string> takes_residual = {"batch_norm", "batch_norm_inference"};
 // Ops of x, w, [b] whose outputs' channels are each multiplied by weights of their own, the last axis or two of w.
 const std::set<std::string> takes_scale = {"dense", "conv", "depthwise_conv"};
@@ -40,6 +43,7 @@ class Fusion {
     for (int i = 0; i < nodes && !differentiated; ++i) fold_batch_norm(i);
     for (int i = 0; i < nodes; ++i) absorb_activation(i);
     for (int i = 0; i < nodes; ++i) absorb_mean(i);
+    for (int i = 0; i < nodes; ++i) take_moments_before(i);
     for (int i = 0; i < nodes && differentiated; ++i) pass_derivative_on(i);
   }
 
@@ -178,6 +182,26 @@ class Fusion {
     Attributes attributes = made->attributes;
     attributes.set("mean", true);
     graph_.absorb(graph_.value(id).index, consumer, attributes, made->inputs);
+  }
+
+  // The statistics of a batch, taken by the convolution that makes it.
+  void take_moments_before(int consumer) {
+    const Node& norm = graph_.nodes()[consumer];
+    if (norm.removed || norm.op_name != "batch_norm") return;
+    const ValueId id = norm.inputs[0];
+    const Node* made = producer(id);
+    if (made == nullptr || takes_moments.count(made->op_name) == 0 || !is_linear(*made) || !is_inner(id)) return;
+    Attributes of_made = made->attributes, attributes = norm.attributes;
+    of_made.set("moments", true);
+    attributes.set("moments_given", true);
+    const std::string op_name = made->op_name;
+    const std::vector<ValueId> of_made_inputs = made->inputs;
+    const std::vector<ValueId> results = graph_.renew(graph_.value(id).index, op_name, of_made, of_made_inputs);
+    std::vector<ValueId> inputs = norm.inputs;
+    inputs[0] = results[0];
+    inputs.insert(attributes.get<bool>("residual", false) ? inputs.end() - 1 : inputs.end(), results.begin() + 1,
+                  results.end());
+    graph_.replace(consumer, "batch_norm", attributes, inputs);
   }
 
   Graph& graph_;

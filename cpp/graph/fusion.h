@@ -12,6 +12,7 @@ namespace nnfast {
 //   dense or convolution, then batch normalization by given statistics, where nothing is differentiated and there are
 //   fewer weights than outputs                              →  one op with weights that do both
 //   dense, convolution or normalization, then an activation    →  one op with the activation inside
+//   convolution, then batch normalization by the batch's statistics  →  they are taken by the convolution
 void fuse(Graph& graph, const std::vector<ValueId>& kept, bool differentiated);
 
 }  // namespace nnfast

@@ -16,6 +16,7 @@ std::string step_name(const Node& node) {
   std::string name = node.op_name;
   if (node.attributes.get<bool>("residual", false)) name += " + add";
   if (node.attributes.get<bool>("mean", false)) name += " + mean";
+  if (node.attributes.get<bool>("moments", false)) name += " + moments";
   return activation == "linear" ? name : name + " + " + activation;
 }
 
@@ -135,7 +136,8 @@ struct Plan::Builder {
     }
     Requirements& need = needs[index] = node.op->require(wanted);
     const bool differentiable = any && (need.view || need.passes_gradient != 0 || !need.backward.empty());
-    for (ValueId id : node.outputs) wants_gradient[id] = wants_gradient[id] || differentiable;
+    for (size_t i = 0; i < node.outputs.size(); ++i)
+      if (differentiable && !has(need.constant_outputs, i)) wants_gradient[node.outputs[i]] = true;
     if (need.view) {
       place[node.outputs[0]] = place[node.inputs[0]];
       return;

@@ -56,11 +56,11 @@ struct Kernels {
   // elements; z = (x − mean)·scale + shift + residual, y = relu ? max(z, 0) : z, dz = relu ? dy·[z > 0] : dy.
   // By row (layer, RMS norm): x, y, dy, dx are (M, N), mean and inv_std have M elements, gamma and beta N.
   struct Norm {
-    // mean[c] of x[:, c], squares[c] = Σ_m (x[m, c] − mean[c])². M > 0.
-    void (*moments)(int64_t M, int64_t C, const float* x, float* mean, float* squares);
-    // The mean and the (biased) variance of M rows from the moments of `parts` parts of `rows` rows (the last one the
-    // rest); part p's are at means + p·ld and squares + p·ld.
-    void (*combine_moments)(int64_t parts, int64_t rows, int64_t M, int64_t C, int64_t ld, const float* means,
+    // mean[c] of x[:, c], squares[c] = Σ_m (x[m, c] − mean[c])²; rows of x are ldx apart. M > 0.
+    void (*moments)(int64_t M, int64_t C, const float* x, int64_t ldx, float* mean, float* squares);
+    // The mean and the (biased) variance of all rows from the moments of `parts` parts of counts[part] rows; part p's
+    // are at means + p·ld and squares + p·ld.
+    void (*combine_moments)(int64_t parts, const int64_t* counts, int64_t C, int64_t ld, const float* means,
                             const float* squares, float* mean, float* variance);
     // residual (M, C) or null. y may be x or residual.
     void (*normalize)(int64_t M, int64_t C, const float* x, const float* mean, const float* scale, const float* shift,
@@ -373,9 +373,10 @@ struct Kernels {
     // Tiles first … first+count-1, numbered over all images: x → Bᵀ x B.
     void (*input)(const Images& images, const float* x, int64_t first, int64_t count, float* v, int64_t ldv,
                   int64_t position);
-    // m → y = Aᵀ m A, plus the bias (channels,) or null, then max(y, 0) where relu is set.
+    // m → y = Aᵀ m A, plus the bias (channels,) or null, then max(y, 0) where relu is set. moments, or null: three rows
+    // of the channels rounded up to whole lines: the mean of these pixels, the sum of squares about it, and scratch.
     void (*output)(const Images& images, const float* m, int64_t ldm, int64_t position, int64_t first, int64_t count,
-                   const float* bias, bool relu, float* y);
+                   const float* bias, bool relu, float* y, float* moments);
     // dy → A dy Aᵀ.
     void (*gradient)(const Images& images, const float* dy, int64_t first, int64_t count, float* m, int64_t ldm,
                      int64_t position);

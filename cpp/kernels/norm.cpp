@@ -56,18 +56,18 @@ NNFAST_INLINE V total(const V (&sums)[U][NV], int v) {
 // the sum of squares that is wanted, so that little is lost in the subtraction, however far from zero the data.
 constexpr int kFirst = 16;
 
-void moments(int64_t M, int64_t C, const float* x, float* mean, float* squares) {
+void moments(int64_t M, int64_t C, const float* x, int64_t ldx, float* mean, float* squares) {
   for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
     constexpr int NV = decltype(columns)::vectors, U = NV == 1 ? 4 : 1;
     const float* xc = x + c;
     V k[NV] = {}, sum[U][NV] = {}, square[U][NV] = {};
     const int64_t first = M < kFirst ? M : kFirst;
     for (int64_t m = 0; m < first; ++m)
-      static_for<NV>([&](auto v) NNFAST_LAMBDA { k[v] += columns.load(xc + m * C, v); });
+      static_for<NV>([&](auto v) NNFAST_LAMBDA { k[v] += columns.load(xc + m * ldx, v); });
     static_for<NV>([&](auto v) NNFAST_LAMBDA { k[v] *= 1.0f / static_cast<float>(first); });
     for_rows<U>(M, [&](int64_t m, auto u) NNFAST_LAMBDA {
       static_for<NV>([&](auto v) NNFAST_LAMBDA {
-        const V d = columns.load(xc + m * C, v) - k[v];
+        const V d = columns.load(xc + m * ldx, v) - k[v];
         sum[u][v] += d;
         square[u][v] += d * d;
       });
@@ -82,22 +82,24 @@ void moments(int64_t M, int64_t C, const float* x, float* mean, float* squares) 
 }
 
 // The exact sums of the union (Chan, Golub, LeVeque 1979), in double.
-void combine_moments(int64_t parts, int64_t rows, int64_t M, int64_t C, int64_t ld, const float* means,
+void combine_moments(int64_t parts, const int64_t* counts, int64_t C, int64_t ld, const float* means,
                      const float* squares, float* mean, float* variance) {
   constexpr int kWide = 16;
+  double rows = 0;
+  for (int64_t part = 0; part < parts; ++part) rows += static_cast<double>(counts[part]);
   for (int64_t begin = 0; begin < C; begin += kWide) {
     const int64_t width = C - begin < kWide ? C - begin : kWide;
     double sum[kWide] = {}, square[kWide] = {}, center[kWide] = {};
     auto add = [&](int64_t n) NNFAST_LAMBDA {
       for (int64_t part = 0; part < parts; ++part) {
-        const double count = static_cast<double>(part + 1 < parts ? rows : M - part * rows);
+        const double count = static_cast<double>(counts[part]);
         const float* at = means + part * ld + begin;
 #pragma omp simd
         for (int64_t i = 0; i < n; ++i) sum[i] += count * at[i];
       }
-      for (int64_t i = 0; i < n; ++i) center[i] = sum[i] / static_cast<double>(M);
+      for (int64_t i = 0; i < n; ++i) center[i] = sum[i] / rows;
       for (int64_t part = 0; part < parts; ++part) {
-        const double count = static_cast<double>(part + 1 < parts ? rows : M - part * rows);
+        const double count = static_cast<double>(counts[part]);
         const float *at = means + part * ld + begin, *square_at = squares + part * ld + begin;
 #pragma omp simd
         for (int64_t i = 0; i < n; ++i) {
@@ -112,7 +114,7 @@ void combine_moments(int64_t parts, int64_t rows, int64_t M, int64_t C, int64_t 
       add(width);
     for (int64_t i = 0; i < width; ++i) {
       mean[begin + i] = static_cast<float>(center[i]);
-      variance[begin + i] = static_cast<float>(square[i] / static_cast<double>(M));
+      variance[begin + i] = static_cast<float>(square[i] / rows);
     }
   }
 }

@@ -17,6 +17,8 @@ namespace {
 
 constexpr float kP = 0.70710678118654752f, kQ = 1.41421356237309505f;  // √½, √2
 
+constexpr int64_t kLine = 16;  // floats of a cache line
+
 int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Rows 2J and 2J+1 of Bᵀ in the order 0, 5; 1, 2; 3, 4, applied to d: pairs share their even and odd halves.
@@ -152,14 +154,53 @@ void input(const Images& s, const float* x, int64_t first, int64_t count, float*
   }
 }
 
-void output(const Images& s, const float* m, int64_t ldm, int64_t position, int64_t first, int64_t count,
-            const float* bias, bool relu, float* y) {
+// Sums of (y − k) and (y − k)² over the pixels of some tiles, where k is the mean of the first tile's: Σ(y − k)² is
+// then not much more than what is wanted, however far from zero the data. Rows of sums and of squares, and of k.
+struct Moments {
+  float *sum, *square, *k;
+  Moments(float* moments, int64_t channels) : sum(moments) {
+    const int64_t row = (channels + kLine - 1) / kLine * kLine;
+    square = sum + row;
+    k = square + row;
+  }
+};
+// Of the first tile: rows × columns pixels of y.
+template <bool Partial>
+NNFAST_INLINE void begin_moments(const Moments& moments, int64_t c, const float* y, int64_t row, int64_t pixel,
+                                 int64_t rows, int64_t columns, int64_t lanes) {
+  V k{}, sum{}, square{};
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) k += read<Partial>(y + i * row + j * pixel, lanes);
+  k *= 1.0f / static_cast<float>(rows * columns);
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) {
+      const V d = read<Partial>(y + i * row + j * pixel, lanes) - k;
+      sum += d;
+      square += d * d;
+    }
+  store(moments.sum + c, sum);
+  store(moments.square + c, square);
+  store(moments.k + c, k);
+}
+// The mean of so many pixels, and the sum of squares about it, in the places of the sums.
+NNFAST_INLINE void end_moments(const Moments& moments, int64_t c, int64_t pixels) {
+  const V sum = load(moments.sum + c), offset = sum * (1.0f / static_cast<float>(pixels));
+  const V rest = load(moments.square + c) - sum * offset;
+  store(moments.sum + c, load(moments.k + c) + offset);
+  store(moments.square + c, select(rest < 0.0f, V{}, rest));
+}
+
+template <bool kMoments>
+NNFAST_INLINE void output_(const Images& s, const float* m, int64_t ldm, int64_t position, int64_t first, int64_t count,
+                           const float* bias, bool relu, float* y, Moments moments) {
+  int64_t pixels = 0;
   Tile tile(s, first);
   for (int64_t t = 0; t < count; ++t, m += ldm, tile.next(s)) {
     const int64_t rows = at_most(4, s.height - tile.row * 4), columns = at_most(4, s.width - tile.column * 4);
     const bool whole = rows == 4 && columns == 4;
     const int64_t row = s.width * s.channels, pixel = s.channels;
     float* at = y + (tile.image * s.height + tile.row * 4) * row + tile.column * 4 * pixel;
+    pixels += rows * columns;
     each_vector(s.channels, [&](int64_t c, int64_t lanes, auto partial) NNFAST_LAMBDA {
       V e[4][6];
       static_for<6>([&](auto j) NNFAST_LAMBDA {
@@ -169,17 +210,42 @@ void output(const Images& s, const float* m, int64_t ldm, int64_t position, int6
         static_for<4>([&](auto i) NNFAST_LAMBDA { e[i][j] = out[i]; });
       });
       const V add = bias ? read<partial>(bias + c, lanes) : V{};
+      V center{}, sum{}, square{};
+      if (kMoments && t > 0) {
+        center = load(moments.k + c);
+        sum = load(moments.sum + c);
+        square = load(moments.square + c);
+      }
       static_for<4>([&](auto i) NNFAST_LAMBDA {
         V out[4];
         output_column(e[i], out);
         static_for<4>([&](auto j) NNFAST_LAMBDA {
           V value = out[j] + add;
           if (relu) value = select(value < V{}, V{}, value);  // written so that a NaN stays one
-          if (whole || (i < rows && j < columns)) write<partial>(at + c + i * row + j * pixel, value, lanes);
+          if (!whole && (i >= rows || j >= columns)) return;
+          write<partial>(at + c + i * row + j * pixel, value, lanes);
+          if (!kMoments) return;
+          const V d = value - center;
+          sum += d;
+          square += d * d;
         });
       });
+      if (!kMoments) return;
+      if (t == 0) return begin_moments<partial>(moments, c, at + c, row, pixel, rows, columns, lanes);
+      store(moments.sum + c, sum);
+      store(moments.square + c, square);
     });
   }
+  if (kMoments)
+    for (int64_t c = 0; c < s.channels; c += kLanes) end_moments(moments, c, pixels);
+}
+
+void output(const Images& s, const float* m, int64_t ldm, int64_t position, int64_t first, int64_t count,
+            const float* bias, bool relu, float* y, float* moments) {
+  if (moments)
+    output_<true>(s, m, ldm, position, first, count, bias, relu, y, {moments, s.channels});
+  else
+    output_<false>(s, m, ldm, position, first, count, bias, relu, y, {nullptr, 0});
 }
 
 template <bool Partial>

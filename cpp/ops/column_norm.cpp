@@ -56,6 +56,8 @@ void ColumnNorm::set(const std::vector<Spec>& inputs, int64_t samples, int64_t g
   rows_ = samples == 0 ? 0 : x.size_between(0, x.rank() - 1) / samples;
   groups_ = groups;
   parts_ = RowTasks(rows_, channels_, kPart, kMinRows, kMaxRows);
+  part_rows_.clear();
+  for (int64_t part = 0; part < parts_.count(); ++part) part_rows_.push_back(parts_.rows(part));
 }
 
 Requirements ColumnNorm::require(const std::vector<bool>& wanted) {
@@ -70,6 +72,7 @@ Requirements ColumnNorm::require(const std::vector<bool>& wanted) {
   // y may take the place of x or of the residual, dx or dresidual that of dy.
   needs.overwrites_inputs = 1u | (adds_ ? 1u << residual_ : 0u);
   needs.overwrites_gradient = true;
+  if (returns_statistics_) needs.constant_outputs = 6;
   needs.reads_outputs = (mask_from_output_ || adds_) && activation_ == Activation::relu ? 1u : 0u;
   forward_.clear();
   auto add = [](std::vector<Step>& steps, std::vector<Phase>& phases, Step step, int64_t tasks, double cost) {
@@ -91,7 +94,7 @@ Requirements ColumnNorm::require(const std::vector<bool>& wanted) {
   backward_.clear();
   if (!dx && !dgamma && !dbeta && !writes_dz_) return needs;
   const double dz_cost = (fused() ? 0 : 1.5 * size) + (writes_dz_ ? kWrite * size : 0);
-  const bool needs_sums = given_statistics_ < 0 || dgamma || dbeta || writes_dz_;
+  const bool needs_sums = !constant_statistics_ || dgamma || dbeta || writes_dz_;
   if (needs_sums) add(backward_, needs.backward, sums, parts, 2 * kRead * size + dz_cost);
   add(backward_, needs.backward, combine, samples_ * blocks, per_channel);
   if (samples_ != 1 && (dgamma || dbeta))
@@ -146,7 +149,7 @@ void ColumnNorm::for_blocks(int64_t rows, F&& f) const {
 void ColumnNorm::take_moments(const Args& args, int64_t task) const {
   const Task part = task_of(task);
   float* sums = args.scratch + task * 2 * channels_;
-  kernels().norm->moments(part.rows, channels_, args.inputs[0] + part.first, sums, sums + channels_);
+  kernels().norm->moments(part.rows, channels_, args.inputs[0] + part.first, channels_, sums, sums + channels_);
 }
 
 void ColumnNorm::make_coefficients(const Args& args, int64_t task) const {
@@ -159,7 +162,7 @@ void ColumnNorm::make_coefficients(const Args& args, int64_t task) const {
     std::copy(args.inputs[given_statistics_ + 1] + begin, args.inputs[given_statistics_ + 1] + end, variance + begin);
   } else {
     const float* sums = args.scratch + sample * parts_.count() * 2 * channels_ + begin;
-    kernels().norm->combine_moments(parts_.count(), parts_.rows_each(), rows_, end - begin, 2 * channels_, sums,
+    kernels().norm->combine_moments(parts_.count(), part_rows_.data(), end - begin, 2 * channels_, sums,
                                     sums + channels_, mean + begin, variance + begin);
   }
   if (groups_ != channels_) {  // the statistics of a group from those of its channels, all of as many elements
@@ -260,7 +263,7 @@ void ColumnNorm::combine_sums(const Args& args, int64_t task) const {
     if (beta_ >= 0 && args.input_grads[beta_] != nullptr)
       std::copy(result + kSum * channels_ + begin, result + kSum * channels_ + end, args.input_grads[beta_] + begin);
   }
-  if (given_statistics_ >= 0) {
+  if (constant_statistics_) {
     std::fill(result + kOffset * channels_ + begin, result + kOffset * channels_ + end, 0.0f);
     std::fill(result + kSlope * channels_ + begin, result + kSlope * channels_ + end, 0.0f);
     return;

@@ -36,8 +36,9 @@ class ColumnNorm : public Op {
   int next_input() const { return 1 + (gamma_ >= 0) + (beta_ >= 0); }
 
   const char* const name_;
-  int given_statistics_ = -1;        // inputs: mean, variance; otherwise they are computed
-  bool returns_statistics_ = false;  // outputs 1 and 2: mean, variance
+  int given_statistics_ = -1;         // inputs: mean, variance; otherwise they are computed
+  bool constant_statistics_ = false;  // they are not those of x
+  bool returns_statistics_ = false;   // outputs 1 and 2: mean, variance
   bool mask_from_output_ = false;
 
  private:
@@ -77,7 +78,8 @@ class ColumnNorm : public Op {
   bool writes_dz_ = false;  // as the residual's gradient
   int64_t samples_ = 1, rows_ = 0, channels_ = 0, groups_ = 1;
   RowTasks parts_;
-  int64_t results_ = 0;  // where in the backward scratch the joined sums begin
+  std::vector<int64_t> part_rows_;  // of a sample
+  int64_t results_ = 0;             // where in the backward scratch the joined sums begin
   std::vector<Step> forward_, backward_;
 };
 

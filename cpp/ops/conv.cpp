@@ -1,5 +1,8 @@
 // The operations "conv", "depthwise_conv" and "conv_transpose": their arguments, their epilogue and its gradient, and
 // the choice of an algorithm for each direction. The algorithms are in conv_*.cpp.
+//
+// x, w, [bias] → y, and with the attribute moments the mean and (biased) variance of each of y's channels, which have
+// no gradient of their own.
 #include <algorithm>
 
 #include "core/buffer.h"
@@ -55,7 +58,11 @@ class Conv final : public Op {
       check(inputs[2].shape == Shape{y_[-1]}, "the bias must have shape ", Shape{y_[-1]}, ", received ",
             inputs[2].shape);
     choose(attributes_.get<std::string>("algorithm", "auto"));
-    return {{y_, DType::f32}};
+    epilogue_.moments = attributes_.get<bool>("moments", false);
+    if (!epilogue_.moments) return {{y_, DType::f32}};
+    check(kind_ != ConvKind::transposed && epilogue_.activation == Activation::linear,
+          "moments are taken by conv and depthwise_conv, of what no activation is applied to");
+    return {{y_, DType::f32}, {Shape{y_[-1]}}, {Shape{y_[-1]}}};
   }
 
   Requirements require(const std::vector<bool>& wanted) override {
@@ -67,6 +74,7 @@ class Conv final : public Op {
     needs.forward = forward_->phases();
     needs.forward_scratch = forward_->scratch();
     needs.worker_scratch = forward_->worker_scratch();
+    if (epilogue_.moments) add_moments(needs);
     if (keeps_z_) needs.kept = {y_.size()};
     needs.reads_inputs = (dw ? 1u : 0u) | (dx ? 2u : 0u);
     needs.reads_outputs = derivative_reads_output(epilogue_.activation) ? 1u : 0u;
@@ -111,7 +119,12 @@ class Conv final : public Op {
     conv.bias = epilogue_.bias ? args.inputs[2] : nullptr;
     conv.activated = args.outputs[0];
     conv.out = keeps_z_ ? args.kept[0] : args.outputs[0];
-    forward_->run(conv, phase, task, args.scratch, worker);
+    conv.moments = epilogue_.moments ? args.scratch + moments_at_ : nullptr;
+    const int own_phases = static_cast<int>(forward_->phases().size());
+    if (phase < own_phases) return forward_->run(conv, phase, task, args.scratch, worker);
+    if (phase == combine_phase_) return combine_moments(args, task);
+    MomentParts::take(conv.moments, task, moment_parts_.counts[task], 0, y_[-1], conv.out + task * kPartRows * y_[-1],
+                      y_[-1]);
   }
 
   void backward(const Args& args, int phase, int64_t task, Worker& worker) const override {
@@ -223,6 +236,30 @@ class Conv final : public Op {
     }
   }
 
+  // Where the pass takes no moments, its output is read for them once more.
+  void add_moments(Requirements& needs) {
+    const int64_t rows = y_.size_between(0, y_.rank() - 1);
+    moment_parts_ = forward_->moments();
+    if (moment_parts_.counts.empty()) {
+      for (int64_t row = 0; row < rows; row += kPartRows)
+        moment_parts_.counts.push_back(std::min(kPartRows, rows - row));
+      needs.forward.push_back({static_cast<int64_t>(moment_parts_.counts.size()), y_.size() / kFloatsPerNs});
+    }
+    const auto parts = static_cast<int64_t>(moment_parts_.counts.size());
+    moments_at_ = round_up(needs.forward_scratch, kLine);
+    needs.forward_scratch = moments_at_ + parts * MomentParts::kRows * MomentParts::row(y_[-1]);
+    combine_phase_ = static_cast<int>(needs.forward.size());
+    needs.forward.push_back({ceil_div(y_[-1], kCombinedChannels), static_cast<double>(2 * parts * y_[-1])});
+    needs.constant_outputs = 6;
+  }
+  void combine_moments(const Args& args, int64_t task) const {
+    const int64_t first = task * kCombinedChannels, row = MomentParts::row(y_[-1]);
+    const float* moments = args.scratch + moments_at_ + first;
+    kernels().norm->combine_moments(static_cast<int64_t>(moment_parts_.counts.size()), moment_parts_.counts.data(),
+                                    std::min(kCombinedChannels, y_[-1] - first), MomentParts::kRows * row, moments,
+                                    moments + row, args.outputs[1] + first, args.outputs[2] + first);
+  }
+
   // Some rows of dz = f'(y) dy, and their sum over the rows.
   void differentiate(const Args& args, int64_t task) const {
     const int64_t columns = y_[-1], rows = y_.size_between(0, y_.rank() - 1);
@@ -241,6 +278,9 @@ class Conv final : public Op {
       kernels().conv->column_sums(count, columns, dz, columns, args.scratch + bias_parts_at_ + task * columns);
   }
 
+  static constexpr int64_t kPartRows = 256;          // whose moments are taken together
+  static constexpr int64_t kCombinedChannels = 128;  // in a task
+
   const ConvKind kind_;
   const Attributes attributes_;
   Algorithm algorithm_ = Algorithm::patches;
@@ -251,6 +291,9 @@ class Conv final : public Op {
   std::unique_ptr<ConvPass> forward_, data_, weights_;
   std::vector<PhaseOf> steps_;  // an entry a phase of backward
   bool keeps_z_ = false;        // what the activation was applied to
+  MomentParts moment_parts_;
+  int64_t moments_at_ = 0;
+  int combine_phase_ = -1;
   bool differentiates_ = false;
   int64_t gradient_rows_ = 1;  // of dy, in a task of Step::gradient
   int64_t bias_parts_ = 0, bias_parts_at_ = 0, pass_scratch_at_ = 0;

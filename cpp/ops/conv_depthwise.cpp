@@ -80,7 +80,8 @@ class DepthwisePass : public ConvPass {
   const int64_t multiplier_, channels_, kernel_row_;
 };
 
-constexpr int kMaxRows = 16;  // kernel rows in one call
+constexpr int kMaxRows = 16;          // kernel rows in one call
+constexpr int64_t kPartPixels = 256;  // whose moments are taken together
 
 class DepthwiseForward final : public DepthwisePass {
  public:
@@ -91,13 +92,26 @@ class DepthwiseForward final : public DepthwisePass {
     spread_ = multiplier_ == 1 ? 0 : round_up(w_.in[2] * channels_, kLine);
     worker_scratch_ = kMaxRows * spread_;
     phases_.push_back({ceil_div(rows_, rows_per_task_), cost()});
+    part_rows_ = std::clamp<int64_t>(kPartPixels / std::max<int64_t>(1, w_.out[2]), 1, rows_per_task_);
+    if (epilogue.moments)
+      for (int64_t first = 0; first < rows_; first += rows_per_task_)
+        for (int64_t row = first, end = std::min(rows_, first + rows_per_task_); row < end; row += part_rows_)
+          moments_.counts.push_back(std::min(part_rows_, end - row) * w_.out[2]);
   }
 
   void run(const ConvArgs& args, int, int64_t task, float*, const Worker& worker) const override {
     const int64_t end = std::min(rows_, (task + 1) * rows_per_task_);
-    for (int64_t first = 0; first < channels_; first += channel_block_)
-      for (int64_t row = task * rows_per_task_; row < end; ++row)
-        forward_row(args, row, first, std::min(channel_block_, channels_ - first), worker.scratch);
+    const int64_t begin = task * rows_per_task_, part = task * ceil_div(rows_per_task_, part_rows_);
+    for (int64_t first = 0; first < channels_; first += channel_block_) {
+      const int64_t channels = std::min(channel_block_, channels_ - first);
+      for (int64_t row = begin; row < end; ++row) {
+        forward_row(args, row, first, channels, worker.scratch);
+        const int64_t done = (row - begin) % part_rows_ + 1;
+        if (args.moments && (done == part_rows_ || row + 1 == end))
+          MomentParts::take(args.moments, part + (row - begin) / part_rows_, done * w_.out[2], first, channels,
+                            args.out + (row + 1 - done) * w_.out[2] * channels_ + first, channels_);
+      }
+    }
   }
 
  private:
@@ -147,7 +161,8 @@ class DepthwiseForward final : public DepthwisePass {
   const ConvEpilogue epilogue_;
   int64_t rows_, rows_per_task_;  // of output pixels, of all images
   int64_t channel_block_;
-  int64_t spread_;  // floats of a spread row
+  int64_t spread_;     // floats of a spread row
+  int64_t part_rows_;  // output rows whose moments are taken together
 };
 
 class DepthwiseBackwardData final : public DepthwisePass {

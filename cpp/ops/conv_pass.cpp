@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/buffer.h"
 #include "dispatch/dispatch.h"
 
 namespace nnfast {
@@ -16,6 +15,12 @@ void activate(const ConvEpilogue& epilogue, const float* out, float* activated, 
     return;
   }
   for (int64_t row = 0; row < rows; ++row) f(columns, out + row * ld, activated + row * ld, epilogue.alpha);
+}
+
+void MomentParts::take(float* moments, int64_t part, int64_t count, int64_t column, int64_t columns, const float* out,
+                       int64_t channels) {
+  float* mean = moments + part * kRows * row(channels) + column;
+  kernels().norm->moments(count, columns, out, channels, mean, mean + row(channels));
 }
 
 void sum_parts(const float* parts, int64_t count, int64_t stride, int64_t n, int64_t task, int64_t tasks, float* out) {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/buffer.h"
 #include "kernels/activations.h"
 #include "ops/conv_shape.h"
 #include "ops/op.h"
@@ -15,6 +16,7 @@ struct ConvEpilogue {
   Activation activation = Activation::linear;
   float alpha = 0;
   bool keeps_sum = false;  // what the activation is applied to is wanted too
+  bool moments = false;    // so are the mean and variance of each channel; the activation is linear then
 };
 
 // The operands of one direction; the others may be null.
@@ -25,6 +27,19 @@ struct ConvArgs {
   const float* bias = nullptr;  // (channels of out,) where the epilogue has one
   float* out = nullptr;         // y, dx or dw, with the bias but before the activation
   float* activated = nullptr;   // the activation of out; out itself unless the epilogue keeps the sum
+  float* moments = nullptr;     // of the parts of out, one after the other, as in MomentParts
+};
+
+// The moments of an output, in parts: tasks take those of what they have just made, while it is in cache. A part has
+// three rows of the channels rounded up to whole lines: mean, sum of squares about it, and scratch.
+struct MomentParts {
+  static constexpr int kRows = 3;
+  std::vector<int64_t> counts;  // pixels of each part
+
+  static int64_t row(int64_t channels) { return round_up(channels, kLine); }
+  // Of `count` pixels that lie one after the other, `columns` of their channels from `column` on; out: the first one.
+  static void take(float* moments, int64_t part, int64_t count, int64_t column, int64_t columns, const float* out,
+                   int64_t channels);
 };
 
 class ConvPass {
@@ -35,11 +50,14 @@ class ConvPass {
   const std::vector<Phase>& phases() const { return phases_; }
   int64_t scratch() const { return scratch_; }
   int64_t worker_scratch() const { return worker_scratch_; }
+  // Those whose moments the tasks take, where the epilogue wants them; none: they must be taken afterwards.
+  const MomentParts& moments() const { return moments_; }
 
  protected:
   std::vector<Phase> phases_;
   int64_t scratch_ = 0;         // of all tasks and phases of the direction
   int64_t worker_scratch_ = 0;  // of each thread
+  MomentParts moments_;
 };
 
 constexpr double kFlopsPerNs = 90;    // of one thread in a matrix product

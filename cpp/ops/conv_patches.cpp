@@ -58,6 +58,9 @@ class PatchForward final : public ConvPass {
       scratch_ = shape.groups * panels_ * gemm.columns * depth;
       phases_.push_back({shape.groups * panels_, scratch_ / kFloatsPerNs});
     }
+    if (epilogue.moments)
+      for (int64_t pixel = 0; pixel < pixels_; pixel += block_)
+        moments_.counts.push_back(std::min(block_, pixels_ - pixel));
     worker_scratch_ = block_ * ld_;
     phases_.push_back({ceil_div(blocks, blocks_per_task_) * column_parts_ * shape.groups,
                        cost + pixels_ * depth * column_parts_ * shape.groups / kFloatsPerNs / 2});
@@ -114,6 +117,8 @@ class PatchForward final : public ConvPass {
         block.b += block.k * block.b_k;
         block.accumulate = true;
       }
+    if (args.moments)
+      MomentParts::take(args.moments, pixel / block_, count, first_column, width, out, shape_.out_channels);
     if (!relu)
       activate(epilogue_, out, args.activated + pixel * shape_.out_channels + first_column, count, width,
                shape_.out_channels);

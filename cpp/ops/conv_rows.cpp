@@ -13,6 +13,7 @@ namespace {
 constexpr int64_t kBandFloats = 12 * 1024;  // of copied rows: 48 KB
 constexpr int64_t kMostRows = 16;           // of a window
 constexpr int64_t kMostDepth = 512;         // summed in one chain
+constexpr int64_t kPartPixels = 256;        // whose moments are taken together
 
 class RowsPass : public ConvPass {
  protected:
@@ -66,6 +67,11 @@ class RowsForward final : public RowsPass {
     scratch_ = w_.size[1] * row_floats_;
     phases_.push_back({1, scratch_ / kFloatsPerNs});
     phases_.push_back({shape.images * bands_, shape.flops() / kFlopsPerNs});
+    part_rows_ = std::clamp<int64_t>(kPartPixels / std::max<int64_t>(1, w_.out[2]), 1, band_);
+    if (epilogue.moments)
+      for (int64_t band = 0; band < shape.images * bands_; ++band)
+        for (int64_t row = 0, rows = rows_in(band); row < rows; row += part_rows_)
+          moments_.counts.push_back(std::min(part_rows_, rows - row) * w_.out[2]);
   }
 
   void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
@@ -75,7 +81,7 @@ class RowsForward final : public RowsPass {
         kernels().gemm->pack(depth_, n, args.w + k * depth_ * n, n, false, scratch + k * row_floats_);
       return;
     }
-    const int64_t image = task / bands_, first = task % bands_ * band_, count = std::min(band_, w_.out[1] - first);
+    const int64_t image = task / bands_, first = task % bands_ * band_, count = rows_in(task);
     copy_rows(args.x, image, first, count, worker.scratch);
     const float *x[kMostRows], *w[kMostRows];
     for (int64_t k = 0; k < w_.size[1]; ++k) w[k] = scratch + k * row_floats_;
@@ -85,13 +91,24 @@ class RowsForward final : public RowsPass {
       for (int64_t k = 0; k < w_.size[1]; ++k) x[k] = worker.scratch + (row * w_.stride[1] + k * w_.dilation[1]) * ld_;
       kernels().conv->rows({x, w, w_.size[1], depth_, w_.stride[2] * shape_.channels, w_.out[2], panel_, n,
                             epilogue_.bias ? args.bias : nullptr, relu, args.out + at + row * w_.out[2] * n, n});
+      const int64_t done = row % part_rows_ + 1;
+      if (args.moments && (done == part_rows_ || row + 1 == count))
+        MomentParts::take(args.moments, first_part(task) + row / part_rows_, done * w_.out[2], 0, n,
+                          args.out + at + (row + 1 - done) * w_.out[2] * n, n);
     }
     if (!relu) activate(epilogue_, args.out + at, args.activated + at, count * w_.out[2], n, n);
   }
 
  private:
+  int64_t rows_in(int64_t band) const { return std::min(band_, w_.out[1] - band % bands_ * band_); }
+  int64_t first_part(int64_t band) const {
+    const int64_t of_band = ceil_div(band_, part_rows_), of_last = ceil_div(rows_in(bands_ - 1), part_rows_);
+    return band / bands_ * ((bands_ - 1) * of_band + of_last) + band % bands_ * of_band;
+  }
+
   const ConvEpilogue epilogue_;
   int64_t panel_, row_floats_;  // of packed weights: a column panel, a row of the window
+  int64_t part_rows_;           // output rows whose moments are taken together
 };
 
 // dw of each row of the window: (pixels × depth)ᵀ · dy, added up over the output rows.

@@ -103,6 +103,12 @@ class WinogradImages final : public ConvPass {
       worker_scratch_ = in_tiles_.size() + out_tiles_.size();
       phases_.push_back({ceil_div(tiles_, block_), tiles_ * per_tile_cost});
     }
+    if (epilogue.moments) {
+      const int64_t part = shared_ ? kTransformed : block_;
+      for (int64_t first = 0; first < tiles_; first += block_)
+        for (int64_t tile = first, end = std::min(first + block_, tiles_); tile < end; tile += part)
+          moments_.counts.push_back(pixels_of(tile, std::min(tile + part, end)));
+    }
     separate_ = epilogue.activation != Activation::linear && epilogue.activation != Activation::relu;
     if (separate_)
       phases_.push_back(
@@ -121,7 +127,7 @@ class WinogradImages final : public ConvPass {
       transform_input(args, first, count, in);
       for (int64_t position = 0; position < kPositions; ++position)
         multiply_position(position, count, 0, panels_, in, scratch, out);
-      return transform_output(args, first, count, out);
+      return transform_output(args, first, count, out, task);
     }
     const int64_t first = (phase - 1) / 3 * block_, count = std::min(block_, tiles_ - first);
     float *in = scratch + kPositions * weight_position_, *out = in + in_tiles_.size();
@@ -134,7 +140,8 @@ class WinogradImages final : public ConvPass {
         return multiply_position(task / parts, count, panel, std::min(panel_part_, panels_ - panel), in, scratch, out);
       }
       default:
-        return transform_output(args, first + part, part_count, out + part * out_tiles_.ld);
+        return transform_output(args, first + part, part_count, out + part * out_tiles_.ld,
+                                (phase - 1) / 3 * ceil_div(block_, kTransformed) + task);
     }
   }
 
@@ -154,10 +161,20 @@ class WinogradImages final : public ConvPass {
   void transform_input(const ConvArgs& args, int64_t first, int64_t count, float* out) const {
     kernels().winograd->input(in_, backward_ ? args.dy : args.x, first, count, out, in_tiles_.ld, in_tiles_.position);
   }
-  void transform_output(const ConvArgs& args, int64_t first, int64_t count, const float* in) const {
+  // Pixels of the output in tiles first … end-1.
+  int64_t pixels_of(int64_t first, int64_t end) const {
+    int64_t pixels = 0;
+    for (int64_t tile = first; tile < end; ++tile) {
+      const int64_t row = tile / out_.tile_columns % out_.tile_rows * 4, column = tile % out_.tile_columns * 4;
+      pixels += std::min<int64_t>(4, out_.height - row) * std::min<int64_t>(4, out_.width - column);
+    }
+    return pixels;
+  }
+  void transform_output(const ConvArgs& args, int64_t first, int64_t count, const float* in, int64_t part) const {
+    const int64_t moments = part * MomentParts::kRows * MomentParts::row(out_.channels);
     kernels().winograd->output(out_, in, out_tiles_.ld, out_tiles_.position, first, count,
-                               epilogue_.bias ? args.bias : nullptr, epilogue_.activation == Activation::relu,
-                               args.out);
+                               epilogue_.bias ? args.bias : nullptr, epilogue_.activation == Activation::relu, args.out,
+                               args.moments ? args.moments + moments : nullptr);
   }
   void multiply_position(int64_t position, int64_t count, int64_t panel, int64_t panels, const float* in,
                          const float* u, float* out) const {

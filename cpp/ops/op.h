@@ -58,6 +58,7 @@ struct Requirements {
   // in its place.
   uint32_t overwrites_inputs = 0;    // bit i: output 0 may be where input i is
   bool overwrites_gradient = false;  // the gradient of an input may be where that of output 0 is
+  uint32_t constant_outputs = 0;     // bit i: no gradient goes through output i
   uint32_t passes_gradient = 0;      // bit i: the gradient of input i is that of output 0; backward does not write it
 };
 

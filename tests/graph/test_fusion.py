@@ -281,6 +281,44 @@ def test_a_residual_needs_a_simple_activation_and_the_shape_of_x(op):
         _core.run_op(op, [*given, given[0][:, :1]], {"residual": True})
 
 
+def normalized_convolution(fused, op, ending, seed=5):
+    """conv, batch norm by the batch's statistics, then `ending`; where not fused, what is made is an output, too."""
+    global rng
+    rng = np.random.default_rng(seed)
+    shape, kernel = (3, 14, 13, 17), (3, 3, 17, 1 if op == "depthwise_conv" else 20)
+    channels = 17 if op == "depthwise_conv" else 20
+    net = Net()
+    x = net.graph.input(shape)
+    made = net.add(op, x, net.parameter(*kernel), padding="same")
+    other = net.add("conv", x, net.parameter(1, 1, 17, channels), padding="same")
+    y, mean, variance = net.graph.add("batch_norm", [made, net.parameter(channels), net.parameter(channels)])
+    y = net.add("relu", net.add("add", y, other)) if ending == " + add + relu" else net.add("relu", y)
+    program = net.train(y, mean, variance, *([] if fused else [made]))
+    loss, mean, variance = program.run([normal(*shape) + 2])[:3]
+    return program, [loss, mean, variance, *net.gradients()]
+
+
+@pytest.mark.parametrize("ending", [" + relu", " + add + relu"])
+@pytest.mark.parametrize("op", ["conv", "depthwise_conv"])
+def test_a_convolution_takes_the_statistics_for_batch_norm(op, ending):
+    steps = steps_of(normalized_convolution(True, op, ending)[0])
+    assert f"{op} + moments" in steps and f"batch_norm{ending}" in steps
+    assert f"{op} + moments" not in steps_of(normalized_convolution(False, op, ending)[0])
+    fused = on_each_isa_and_number_of_threads(lambda: normalized_convolution(True, op, ending)[1])
+    apart = on_each_isa_and_number_of_threads(lambda: normalized_convolution(False, op, ending)[1])
+    for ours, theirs in zip(fused, apart, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            close(a, b, 1e-4)
+
+
+def test_two_normalizations_of_a_convolution_take_statistics_of_their_own():
+    net = Net()
+    made = net.add("conv", net.graph.input((2, 9, 9, 4)), net.parameter(3, 3, 4, 6))
+    norms = [net.graph.add("batch_norm", [made, net.parameter(6), net.parameter(6)])[0] for _ in range(2)]
+    program = net.train(net.add("add", norms[0], norms[1]))
+    assert steps_of(program)[0] == "conv"
+
+
 LAYERS = {
     "dense": ((2, 45, 6), (6, 17), {}),
     "conv": ((2, 9, 9, 5), (3, 3, 5, 17), {"padding": "same"}),

@@ -252,6 +252,57 @@ def test_an_image_has_the_same_bits_alone_and_in_a_batch():
         np.testing.assert_array_equal(alone, batch[:1])
 
 
+def check_moments(op, x, w, bias, attributes):
+    """Of what the convolution makes, about as exact as its float32 values allow; the values stay what they were."""
+    (plain,), _ = _core.run_op(op, [x, w, bias], attributes)
+    (y, mean, variance), _ = _core.run_op(op, [x, w, bias], {**attributes, "moments": True}, threads=1)
+    np.testing.assert_array_equal(y, plain)
+    exact = y.reshape(-1, y.shape[-1]).astype(np.float64)
+    spread = exact.std(0)
+    assert (np.abs(mean - exact.mean(0)) <= 1e-6 * np.abs(exact.mean(0)) + 1e-6 * spread).all()
+    np.testing.assert_allclose(variance, exact.var(0), rtol=2e-5, atol=1e-12)
+    for threads in (2, 3):
+        other = _core.run_op(op, [x, w, bias], {**attributes, "moments": True}, threads=threads)[0]
+        for a, b in zip((y, mean, variance), other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("far", [0, 3000], ids=["near zero", "mean much larger than deviation"])
+@pytest.mark.parametrize(
+    "case", LARGE + WINOGRAD + PRODUCTS + ROWS, ids=lambda case: "x".join(map(str, case["x_shape"]))
+)
+def test_moments_of_the_output(isa, case, far):
+    conv = Convolution(**case)
+    rng = np.random.default_rng(4)
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in (conv.x_shape, conv.w_shape))
+    bias = (rng.standard_normal(w.shape[-1]) + far).astype(np.float32)
+    attributes = attributes_of(conv, case.get("padding", "valid"), algorithm=algorithm_of(case))
+    check_moments("conv", x, w, bias, attributes)
+    if algorithm_of(case) == "winograd":  # the last image makes other numbers of tiles in a task
+        check_moments("conv", np.concatenate([x] * 5)[: 2 * len(x) + 1], w, bias, attributes)
+
+
+@pytest.mark.parametrize("multiplier", [1, 3])
+@pytest.mark.parametrize("shape", [(2, 30, 40, 7), (3, 9, 300, 160), (1, 700, 5)], ids=str)
+def test_moments_of_a_depthwise_output(isa, shape, multiplier):
+    rng = np.random.default_rng(5)
+    w = rng.standard_normal((3,) * (len(shape) - 2) + (shape[-1], multiplier))
+    x, bias = rng.standard_normal(shape), rng.standard_normal(shape[-1] * multiplier) + 100
+    check_moments("depthwise_conv", *(a.astype(np.float32) for a in (x, w, bias)), {"padding": "same"})
+
+
+def test_moments_of_nothing_and_of_what_is_no_number():
+    x, w = np.zeros((0, 6, 6, 4), np.float32), np.ones((3, 3, 4, 4), np.float32)
+    for algorithm in ("winograd", "patches", "rows"):
+        (_, mean, variance), _ = _core.run_op("conv", [x, w], {"moments": True, "algorithm": algorithm})
+        assert np.isnan(mean).all() and np.isnan(variance).all()
+    x = np.ones((2, 9, 9, 4), np.float32)
+    x[1, 4, 4, 2] = np.nan
+    for algorithm in ("winograd", "patches", "rows"):
+        (_, mean, variance), _ = _core.run_op("conv", [x, w], {"moments": True, "algorithm": algorithm})
+        assert np.isnan(mean).all() and np.isnan(variance).all()
+
+
 def test_only_wanted_gradients_are_computed():
     rng = np.random.default_rng(1)
     x, w, bias, dy = integers(rng, (2, 8, 8, 3), (3, 3, 3, 4), (4,), (2, 6, 6, 4))
@@ -443,7 +494,9 @@ BAD = [
     ),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 3)], {"algorithm": "rows", "dilation_rate": [1, 2]}, "no dilation of the last"),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"algorithm": "depthwise"}, "as many groups as input channels"),
+    ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"moments": True, "activation": "relu"}, "of what no activation is applied"),
     ("depthwise_conv", [(2, 8, 8, 3), (3, 3, 4, 1)], {}, "depthwise kernel of shape"),
+    ("conv_transpose", [(2, 8, 8, 3), (3, 3, 4, 3)], {"moments": True}, "moments are taken by conv and depthwise_conv"),
     ("conv_transpose", [(2, 8, 8, 3), (3, 3, 3, 4)], {}, r"\(window, out_channels, 3\)"),
     ("conv_transpose", [(2, 8, 8, 3), (3, 3, 4, 3)], {"groups": 3}, "has one group"),
     ("conv_transpose", [(2, 8, 8, 3), (3, 3, 4, 3)], {"padding": "causal"}, "for one spatial axis"),
