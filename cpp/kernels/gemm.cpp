@@ -12,8 +12,6 @@ namespace {
 
 using Block = Kernels::Gemm::Block;
 
-int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
-
 // One register tile of a block: MT rows, NV vectors of columns, of which the last may be partial.
 struct Tile {
   const Block& block;
@@ -86,7 +84,7 @@ void tile(const Tile& t) {
   };
   for (int64_t left = block.k;;) {
     static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = V{}; });
-    const int64_t depth = min(left, block.chain);
+    const int64_t depth = at_most(left, block.chain);
     if (copy)
       products(depth, Index<static_cast<int>(Extra::copy)>{});
     else if (next)
@@ -146,7 +144,7 @@ constexpr Tiles kTiles = make_tiles(MakeIndices<kTileRows>::type{}, MakeIndices<
 void pack_columns(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, float* __restrict out) {
   constexpr int64_t kWide = 8 * kTileColumns;
   for (int64_t begin = 0; begin < n; begin += kWide) {
-    const int64_t end = min(n, begin + kWide), full = begin + (end - begin) / kTileColumns * kTileColumns;
+    const int64_t end = at_most(n, begin + kWide), full = begin + (end - begin) / kTileColumns * kTileColumns;
     for (int64_t i = 0; i < k; ++i) {
       const float* row = b + i * ldb;
       float* to = out + begin * k + i * kTileColumns;
@@ -155,7 +153,7 @@ void pack_columns(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, 
       if (full < end)
         static_for<kTileVectors>([&](auto v) NNFAST_LAMBDA {
           const int64_t left = end - full - v * kLanes;
-          store(to + v * kLanes, left <= 0 ? V{} : load_first(row + full + v * kLanes, min(left, kLanes)));
+          store(to + v * kLanes, left <= 0 ? V{} : load_first(row + full + v * kLanes, at_most(left, kLanes)));
         });
     }
   }
@@ -166,7 +164,7 @@ void pack_columns(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, 
 void pack_panel_transposed(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, float* __restrict out) {
   for (int64_t j = 0; j < kTileColumns; j += kLanes)
     for (int64_t i = 0; i < k; i += kLanes) {
-      const int64_t depth = min(kLanes, k - i);
+      const int64_t depth = at_most(kLanes, k - i);
       V rows[kLanes];
       static_for<kLanes>([&](auto r) NNFAST_LAMBDA {
         const float* from = b + (j + r) * ldb + i;
@@ -186,13 +184,13 @@ void pack_panel_transposed(int64_t k, int64_t n, const float* __restrict b, int6
 void pack(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out) {
   if (!transposed) return pack_columns(k, n, b, ldb, out);
   for (int64_t j = 0; j < n; j += kTileColumns, out += k * kTileColumns)
-    pack_panel_transposed(k, min(kTileColumns, n - j), b + j * ldb, ldb, out);
+    pack_panel_transposed(k, at_most(kTileColumns, n - j), b + j * ldb, ldb, out);
 }
 
 void block(const Block& block) {
   alignas(64) float sum[kTileRows * kTileColumns];
   for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
-    const int64_t columns = min(kTileColumns, block.n - j);
+    const int64_t columns = at_most(kTileColumns, block.n - j);
     const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
     const bool partial = columns % kLanes != 0;
     const float* b = block.b + q * block.b_panel;
@@ -215,7 +213,7 @@ void block(const Block& block) {
       t.copy = block.panel;
     }
     for (int64_t i = 0; i < block.m; i += block.height) {
-      const int64_t rows = min(block.height, block.m - i);
+      const int64_t rows = at_most(block.height, block.m - i);
       kTiles.of[rows - 1][vectors - 1][partial](t);
       if (t.copy) {
         t.copy = nullptr;
@@ -236,7 +234,7 @@ void copy(int64_t n, const float* from, float* to) {
   for (; i + 4 * kLanes <= n; i += 4 * kLanes)
     static_for<4>([&](auto v) NNFAST_LAMBDA { store(to + i + v * kLanes, load(from + i + v * kLanes)); });
   for (; i < n; i += kLanes) {
-    const int64_t left = min(kLanes, n - i);
+    const int64_t left = at_most(kLanes, n - i);
     store_first(to + i, load_first(from + i, left), left);
   }
 }
@@ -257,7 +255,7 @@ void pack_rows(int64_t m, int64_t k, int height, const float* a, int64_t lda, bo
       if (p + kVectors * kLanes < k && i + kVectors * kLanes <= m)
         static_for<kVectors>([&](auto v) NNFAST_LAMBDA { store(to + v * kLanes, load(from + v * kLanes)); });
       else
-        copy(min(height, m - i), from, to);
+        copy(at_most(height, m - i), from, to);
     }
 }
 
@@ -272,7 +270,7 @@ void column_sums(int64_t m, int64_t n, const float* x, int64_t ldx, float* out) 
     static_for<kWide>([&](auto v) NNFAST_LAMBDA { store(out + j + v * kLanes, sum[v]); });
   }
   for (; j < n; j += kLanes) {
-    const int64_t left = min(n - j, kLanes);
+    const int64_t left = at_most(n - j, kLanes);
     V sum{};
     for (int64_t i = 0; i < m; ++i) sum += load_first(x + i * ldx + j, left);
     store_first(out + j, sum, left);

@@ -374,9 +374,9 @@ struct Kernels {
     void (*input)(const Images& images, const float* x, int64_t first, int64_t count, float* v, int64_t ldv,
                   int64_t position);
     // m → y = Aᵀ m A, plus the bias (channels,) or null, then max(y, 0) where relu is set. moments, or null: three rows
-    // of the channels rounded up to whole lines: the mean of these pixels, the sum of squares about it, and scratch.
+    // of whole vectors, ld_moments apart: the mean of these pixels, the sum of squares about it, and scratch.
     void (*output)(const Images& images, const float* m, int64_t ldm, int64_t position, int64_t first, int64_t count,
-                   const float* bias, bool relu, float* y, float* moments);
+                   const float* bias, bool relu, float* y, float* moments, int64_t ld_moments);
     // dy → A dy Aᵀ.
     void (*gradient)(const Images& images, const float* dy, int64_t first, int64_t count, float* m, int64_t ldm,
                      int64_t position);

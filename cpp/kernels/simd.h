@@ -32,6 +32,8 @@ typedef int32_t VI __attribute__((vector_size(kLanes * 4)));
 typedef float Vu __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 typedef int32_t VIu __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 
+NNFAST_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
+
 NNFAST_INLINE V load(const float* p) { return *reinterpret_cast<const Vu*>(p); }
 NNFAST_INLINE void store(float* p, V v) { *reinterpret_cast<Vu*>(p) = v; }
 NNFAST_INLINE V broadcast(float x) { return x - V{}; }

@@ -12,8 +12,6 @@ using Product = Kernels::Thin::Product;
 constexpr int kMostRows = 4;
 constexpr int kWidth = 512;  // columns at a time: the sums of four rows, 16 KB, stay in the level-1 cache
 
-int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
-
 // Sums of a few rows by `width` columns: of the chains that are done, and of the one in the making.
 template <int R>
 struct Sums {
@@ -38,7 +36,7 @@ struct Sums {
   void finish(const Product& p, int64_t column, int64_t width) {
     if (p.bias != nullptr)
       for (int64_t j = 0; j < width; j += kLanes) {
-        const V each = p.bias_of_rows ? V{} : load_first(p.bias + column + j, min(kLanes, width - j));
+        const V each = p.bias_of_rows ? V{} : load_first(p.bias + column + j, at_most(kLanes, width - j));
         static_for<R>([&](auto r) NNFAST_LAMBDA {
           store(done[r] + j, load(done[r] + j) + (p.bias_of_rows ? broadcast(p.bias[r]) : each));
         });
@@ -46,7 +44,7 @@ struct Sums {
     static_for<R>([&](auto r) NNFAST_LAMBDA {
       float* y = p.y + r * p.y_row + column * p.y_column;
       if (p.y_column == 1)
-        for (int64_t j = 0; j < width; j += kLanes) store_first(y + j, load(done[r] + j), min(kLanes, width - j));
+        for (int64_t j = 0; j < width; j += kLanes) store_first(y + j, load(done[r] + j), at_most(kLanes, width - j));
       else
         for (int64_t j = 0; j < width; ++j) y[j * p.y_column] = done[r][j];
     });
@@ -79,10 +77,10 @@ void along_rows(const Product& p) {
   constexpr int kTogether = R == 1 ? 8 : 4;  // rows of w: as many broadcast elements of x as the registers hold
   Sums<R> sums;
   for (int64_t column = 0; column < p.n; column += kWidth) {
-    const int64_t width = min(kWidth, p.n - column);
+    const int64_t width = at_most(kWidth, p.n - column);
     sums.begin(p, column, width);
     for (int64_t begin = 0; begin < p.k; begin += p.chain) {
-      const int64_t end = min(p.k, begin + p.chain);
+      const int64_t end = at_most(p.k, begin + p.chain);
       int64_t k = begin;
       const float* w = p.w + column;
       for (; k + kTogether <= end; k += kTogether)
@@ -98,12 +96,12 @@ void along_rows(const Product& p) {
 // then the terms of a vector of columns.
 template <int R, int G>
 void across_columns(const Product& p, int64_t column, Sums<R>& sums) {
-  const int64_t width = min(G * kLanes, p.n - column);
+  const int64_t width = at_most(G * kLanes, p.n - column);
   const float* rows[G * kLanes];
-  for (int64_t i = 0; i < G * kLanes; ++i) rows[i] = p.w + (column + min(i, width - 1)) * p.ldw;
+  for (int64_t i = 0; i < G * kLanes; ++i) rows[i] = p.w + (column + at_most(i, width - 1)) * p.ldw;
   sums.begin(p, column, width);
   for (int64_t begin = 0; begin < p.k; begin += p.chain) {
-    const int64_t end = min(p.k, begin + p.chain);
+    const int64_t end = at_most(p.k, begin + p.chain);
     V sum[R * G];
     static_for<R * G>([&](auto i) NNFAST_LAMBDA { sum[i] = V{}; });
     auto add = [&](auto g, auto i, int64_t k, V term) NNFAST_LAMBDA {
@@ -119,7 +117,7 @@ void across_columns(const Product& p, int64_t column, Sums<R>& sums) {
           static_for<kLanes>([&](auto i) NNFAST_LAMBDA { add(g, i, k, terms[i]); });
         });
     for (; k < end; k += kLanes) {
-      const int64_t depth = min(kLanes, end - k);
+      const int64_t depth = at_most(kLanes, end - k);
       static_for<G>([&](auto g) NNFAST_LAMBDA {
         V terms[kLanes];
         if (depth == kLanes)

@@ -17,10 +17,6 @@ namespace {
 
 constexpr float kP = 0.70710678118654752f, kQ = 1.41421356237309505f;  // √½, √2
 
-constexpr int64_t kLine = 16;  // floats of a cache line
-
-int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
-
 // Rows 2J and 2J+1 of Bᵀ in the order 0, 5; 1, 2; 3, 4, applied to d: pairs share their even and odd halves.
 template <int J>
 NNFAST_INLINE void input_pair(const V (&d)[6], V& a, V& b) {
@@ -158,11 +154,7 @@ void input(const Images& s, const float* x, int64_t first, int64_t count, float*
 // then not much more than what is wanted, however far from zero the data. Rows of sums and of squares, and of k.
 struct Moments {
   float *sum, *square, *k;
-  Moments(float* moments, int64_t channels) : sum(moments) {
-    const int64_t row = (channels + kLine - 1) / kLine * kLine;
-    square = sum + row;
-    k = square + row;
-  }
+  Moments(float* moments, int64_t ld) : sum(moments), square(moments + ld), k(moments + 2 * ld) {}
 };
 // Of the first tile: rows × columns pixels of y.
 template <bool Partial>
@@ -241,9 +233,9 @@ NNFAST_INLINE void output_(const Images& s, const float* m, int64_t ldm, int64_t
 }
 
 void output(const Images& s, const float* m, int64_t ldm, int64_t position, int64_t first, int64_t count,
-            const float* bias, bool relu, float* y, float* moments) {
+            const float* bias, bool relu, float* y, float* moments, int64_t ld_moments) {
   if (moments)
-    output_<true>(s, m, ldm, position, first, count, bias, relu, y, {moments, s.channels});
+    output_<true>(s, m, ldm, position, first, count, bias, relu, y, {moments, ld_moments});
   else
     output_<false>(s, m, ldm, position, first, count, bias, relu, y, {nullptr, 0});
 }

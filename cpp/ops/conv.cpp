@@ -123,8 +123,8 @@ class Conv final : public Op {
     const int own_phases = static_cast<int>(forward_->phases().size());
     if (phase < own_phases) return forward_->run(conv, phase, task, args.scratch, worker);
     if (phase == combine_phase_) return combine_moments(args, task);
-    MomentParts::take(conv.moments, task, moment_parts_.counts[task], 0, y_[-1], conv.out + task * kPartRows * y_[-1],
-                      y_[-1]);
+    MomentParts::take(conv.moments, task, moment_parts_.counts[task], 0, y_[-1],
+                      conv.out + task * MomentParts::kPixels * y_[-1], y_[-1]);
   }
 
   void backward(const Args& args, int phase, int64_t task, Worker& worker) const override {
@@ -241,8 +241,7 @@ class Conv final : public Op {
     const int64_t rows = y_.size_between(0, y_.rank() - 1);
     moment_parts_ = forward_->moments();
     if (moment_parts_.counts.empty()) {
-      for (int64_t row = 0; row < rows; row += kPartRows)
-        moment_parts_.counts.push_back(std::min(kPartRows, rows - row));
+      moment_parts_.add(rows, MomentParts::kPixels, 1);
       needs.forward.push_back({static_cast<int64_t>(moment_parts_.counts.size()), y_.size() / kFloatsPerNs});
     }
     const auto parts = static_cast<int64_t>(moment_parts_.counts.size());
@@ -278,7 +277,6 @@ class Conv final : public Op {
       kernels().conv->column_sums(count, columns, dz, columns, args.scratch + bias_parts_at_ + task * columns);
   }
 
-  static constexpr int64_t kPartRows = 256;          // whose moments are taken together
   static constexpr int64_t kCombinedChannels = 128;  // in a task
 
   const ConvKind kind_;

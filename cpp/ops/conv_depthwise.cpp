@@ -80,8 +80,7 @@ class DepthwisePass : public ConvPass {
   const int64_t multiplier_, channels_, kernel_row_;
 };
 
-constexpr int kMaxRows = 16;          // kernel rows in one call
-constexpr int64_t kPartPixels = 256;  // whose moments are taken together
+constexpr int kMaxRows = 16;  // kernel rows in one call
 
 class DepthwiseForward final : public DepthwisePass {
  public:
@@ -92,11 +91,10 @@ class DepthwiseForward final : public DepthwisePass {
     spread_ = multiplier_ == 1 ? 0 : round_up(w_.in[2] * channels_, kLine);
     worker_scratch_ = kMaxRows * spread_;
     phases_.push_back({ceil_div(rows_, rows_per_task_), cost()});
-    part_rows_ = std::clamp<int64_t>(kPartPixels / std::max<int64_t>(1, w_.out[2]), 1, rows_per_task_);
+    part_rows_ = MomentParts::part_rows(w_.out[2], rows_per_task_);
     if (epilogue.moments)
       for (int64_t first = 0; first < rows_; first += rows_per_task_)
-        for (int64_t row = first, end = std::min(rows_, first + rows_per_task_); row < end; row += part_rows_)
-          moments_.counts.push_back(std::min(part_rows_, end - row) * w_.out[2]);
+        moments_.add(std::min(rows_per_task_, rows_ - first), part_rows_, w_.out[2]);
   }
 
   void run(const ConvArgs& args, int, int64_t task, float*, const Worker& worker) const override {

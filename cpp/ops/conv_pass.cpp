@@ -17,9 +17,17 @@ void activate(const ConvEpilogue& epilogue, const float* out, float* activated, 
   for (int64_t row = 0; row < rows; ++row) f(columns, out + row * ld, activated + row * ld, epilogue.alpha);
 }
 
+int64_t MomentParts::part_rows(int64_t width, int64_t rows) {
+  return std::clamp<int64_t>(kPixels / std::max<int64_t>(1, width), 1, rows);
+}
+
+void MomentParts::add(int64_t rows, int64_t part_rows, int64_t width) {
+  for (int64_t row = 0; row < rows; row += part_rows) counts.push_back(std::min(part_rows, rows - row) * width);
+}
+
 void MomentParts::take(float* moments, int64_t part, int64_t count, int64_t column, int64_t columns, const float* out,
                        int64_t channels) {
-  float* mean = moments + part * kRows * row(channels) + column;
+  float* mean = at(moments, part, channels) + column;
   kernels().norm->moments(count, columns, out, channels, mean, mean + row(channels));
 }
 

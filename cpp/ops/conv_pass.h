@@ -34,9 +34,15 @@ struct ConvArgs {
 // three rows of the channels rounded up to whole lines: mean, sum of squares about it, and scratch.
 struct MomentParts {
   static constexpr int kRows = 3;
-  std::vector<int64_t> counts;  // pixels of each part
+  static constexpr int64_t kPixels = 256;  // about as many in a part
+  std::vector<int64_t> counts;             // pixels of each part
 
   static int64_t row(int64_t channels) { return round_up(channels, kLine); }
+  static float* at(float* moments, int64_t part, int64_t channels) { return moments + part * kRows * row(channels); }
+  // Image rows of a part: of a task that makes so many of `width` pixels each.
+  static int64_t part_rows(int64_t width, int64_t rows);
+  // Adds the parts of such a task.
+  void add(int64_t rows, int64_t part_rows, int64_t width);
   // Of `count` pixels that lie one after the other, `columns` of their channels from `column` on; out: the first one.
   static void take(float* moments, int64_t part, int64_t count, int64_t column, int64_t columns, const float* out,
                    int64_t channels);

@@ -13,7 +13,6 @@ namespace {
 constexpr int64_t kBandFloats = 12 * 1024;  // of copied rows: 48 KB
 constexpr int64_t kMostRows = 16;           // of a window
 constexpr int64_t kMostDepth = 512;         // summed in one chain
-constexpr int64_t kPartPixels = 256;        // whose moments are taken together
 
 class RowsPass : public ConvPass {
  protected:
@@ -67,11 +66,9 @@ class RowsForward final : public RowsPass {
     scratch_ = w_.size[1] * row_floats_;
     phases_.push_back({1, scratch_ / kFloatsPerNs});
     phases_.push_back({shape.images * bands_, shape.flops() / kFlopsPerNs});
-    part_rows_ = std::clamp<int64_t>(kPartPixels / std::max<int64_t>(1, w_.out[2]), 1, band_);
+    part_rows_ = MomentParts::part_rows(w_.out[2], band_);
     if (epilogue.moments)
-      for (int64_t band = 0; band < shape.images * bands_; ++band)
-        for (int64_t row = 0, rows = rows_in(band); row < rows; row += part_rows_)
-          moments_.counts.push_back(std::min(part_rows_, rows - row) * w_.out[2]);
+      for (int64_t band = 0; band < shape.images * bands_; ++band) moments_.add(rows_in(band), part_rows_, w_.out[2]);
   }
 
   void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {

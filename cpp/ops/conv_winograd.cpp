@@ -171,10 +171,10 @@ class WinogradImages final : public ConvPass {
     return pixels;
   }
   void transform_output(const ConvArgs& args, int64_t first, int64_t count, const float* in, int64_t part) const {
-    const int64_t moments = part * MomentParts::kRows * MomentParts::row(out_.channels);
+    float* moments = args.moments ? MomentParts::at(args.moments, part, out_.channels) : nullptr;
     kernels().winograd->output(out_, in, out_tiles_.ld, out_tiles_.position, first, count,
                                epilogue_.bias ? args.bias : nullptr, epilogue_.activation == Activation::relu, args.out,
-                               args.moments ? args.moments + moments : nullptr);
+                               moments, MomentParts::row(out_.channels));
   }
   void multiply_position(int64_t position, int64_t count, int64_t panel, int64_t panels, const float* in,
                          const float* u, float* out) const {
