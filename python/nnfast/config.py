@@ -17,6 +17,7 @@ from types import ModuleType
 
 from . import _core
 from .layers.layer import note_change
+from .losses.loss import EPSILON
 
 __all__ = [
     "backend", "epsilon", "floatx", "image_data_format", "set_floatx", "set_image_data_format", "winograd",
@@ -32,7 +33,7 @@ def backend() -> str:
 
 def epsilon() -> float:
     """Return 1e-7, the small number that losses and metrics keep away from 0 with."""
-    return 1e-7
+    return EPSILON
 
 
 def floatx() -> str:

@@ -96,8 +96,8 @@ def nodes_between(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> list
 def infer(function: Callable[[Trace, Any, Any], Any], args: Any, kwargs: Any) -> Any:
     """Return what ``function(trace, args, kwargs)`` makes of symbolic tensors, as :class:`KerasTensor` without history.
 
-    The function runs on tensors of a trace, twice where a size is not known: a size of the output that differs then is
-    not known either.
+    The function runs on tensors of two traces, in which the sizes that are not known differ: a size of the outputs
+    that differs, too, is not known either.
     """
     seen = []
     for size in _UNKNOWN:
@@ -111,15 +111,13 @@ def infer(function: Callable[[Trace, Any, Any], Any], args: Any, kwargs: Any) ->
             return trace.input(sizes, leaf.dtype)
 
         seen.append(function(trace, map_structure(enter, args), map_structure(enter, kwargs)))
-    has_unknown = any(None in leaf.shape for leaf in flatten((args, kwargs)) if isinstance(leaf, KerasTensor))
     others = iter(flatten(seen[1]))
 
     def merge(leaf: Any) -> Any:
         other = next(others)
         if not isinstance(leaf, Tensor):
             return leaf
-        shape = [a if a == b else None for a, b in zip(leaf.shape, other.shape, strict=True)]
-        return KerasTensor(shape if has_unknown else leaf.shape, leaf.dtype)
+        return KerasTensor([a if a == b else None for a, b in zip(leaf.shape, other.shape, strict=True)], leaf.dtype)
 
     return map_structure(merge, seen[0])
 

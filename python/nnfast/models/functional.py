@@ -139,13 +139,13 @@ class Functional(Model):
     def _arranged(self, inputs: Any) -> list[Any]:
         """Return the given inputs in the order of self.inputs; a dictionary goes by names."""
         if isinstance(inputs, dict):
-            by_key = self._inputs_structure if isinstance(self._inputs_structure, dict) else None
-            names = self.input_names if by_key is None else list(by_key)
+            by_key = isinstance(self._inputs_structure, dict)
+            names = list(self._inputs_structure) if by_key else self.input_names
             missing = [name for name in names if name not in inputs]
             if missing:
                 raise ValueError(f"Model {self.name!r}: expected inputs {names}; missing {missing}")
             # What a dictionary holds beside the inputs, such as columns that are not used, is left alone.
-            inputs = [inputs[name] for name in names] if by_key is None else {name: inputs[name] for name in names}
+            inputs = {name: inputs[name] for name in names} if by_key else [inputs[name] for name in names]
         given = flatten(inputs)
         if len(given) != len(self.inputs):
             raise ValueError(

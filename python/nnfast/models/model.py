@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import random
+from .. import random, saving
 from ..layers.layer import Layer, layer_registry
 from ..tensor import Trace, flatten, map_structure, tracing
 from ..training import data, loop, rate_range
@@ -525,9 +525,7 @@ class Model(Layer):
 
     def save(self, filepath: Any, overwrite: bool = True) -> None:
         """Write architecture, weights and training state to one safetensors file; see :func:`nnfast.load_model`."""
-        from ..saving import save_model
-
-        save_model(self, filepath, overwrite)
+        saving.save_model(self, filepath, overwrite)
 
     def to_json(self, **kwargs: Any) -> str:
         """Return the architecture, without the weights, as JSON; see :func:`nnfast.models.model_from_json`.
@@ -541,15 +539,11 @@ class Model(Layer):
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Write the weights to a safetensors file."""
-        from ..saving import save_weights
-
-        save_weights(self, filepath, overwrite)
+        saving.save_weights(self, filepath, overwrite)
 
     def load_weights(self, filepath: Any) -> None:
         """Read the weights that :meth:`save_weights` or :meth:`save` wrote."""
-        from ..saving import load_weights
-
-        load_weights(self, filepath)
+        saving.load_weights(self, filepath)
 
 
 def keys_of(outputs: Any) -> list[str] | None:

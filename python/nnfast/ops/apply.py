@@ -50,13 +50,10 @@ class OperationNode(Node):
         super().__init__(tuple(inputs), {})
         self.op = op
         self.attributes = attributes
-        self._claim(infer(self._emit, list(self.args), {}), op)
+        self._claim(infer(lambda trace, args, kwargs: self.run(args, kwargs), self.args, {}), op)
 
     def run(self, args: Any, kwargs: Any) -> Any:
         return apply(self.op, args, **self.attributes)
-
-    def _emit(self, trace: Trace, args: Any, kwargs: Any) -> Any:
-        return trace.emit(self.op, [trace.lift(x) for x in args], self.attributes)
 
 
 def trace_of(values: Sequence[Any]) -> Trace | None:

@@ -77,7 +77,7 @@ class Compiled:
         self.output_trackers: list[LossTracker | None] = []
         self.metrics: list[list[Metric]] = []
         self.weighted: list[list[Metric]] = []
-        self._to_reset = self.all_metrics()
+        self._to_reset = self.all_metrics()  # kept, since train_on_batch resets them at each call
 
     def match(self, output_names: Sequence[str], y_shapes: Sequence[Any], pred_shapes: Sequence[Any]) -> None:
         """Give each output its loss and metrics.

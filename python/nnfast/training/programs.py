@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -71,7 +73,7 @@ class Programs:
 
     def __init__(self, model: Any):
         self.model = model
-        self._cache: dict[Any, Program] = {}
+        self._cache: OrderedDict[Any, Program] = OrderedDict()  # the one used last is the last
         self._batches: dict[Any, Any] = {}
         self._count = -1
         self.state: Any = None  # _core.OptimizerState
@@ -121,14 +123,17 @@ class Programs:
         rows = len(x[0]) if batch_size is None else batch_size
         kinds = tuple((a.shape[1:], a.dtype.char) for part in (x, y, weights) for a in part)
         key = (purpose, rows, kinds, len(y), repr(structure))
-        program = self._cache.pop(key, None)
-        if program is None:
+        program = self._cache.get(key)
+        if program is not None:
+            with suppress(KeyError):  # another thread may just have made room
+                self._cache.move_to_end(key)
+        else:
             program = self._plan(purpose, x, structure, y, weights, rows)
             if self._count != changes():  # building the model added weights
                 self.clear()
                 self._count = changes()
             self._make_room(program)
-        self._cache[key] = program  # the last used is the last in order
+            self._cache[key] = program
         return program
 
     def _make_room(self, new: Program) -> None:
