@@ -139,7 +139,7 @@ def diagnose(model: Any, x: Any, y: Any, batch_size: int = 256, sample_weight: A
     ValueError
         If the data do not fit the model.
     """
-    optimizer = model.compiled.optimizer
+    optimizer = model.compile_settings.optimizer
     if y is None:
         raise ValueError("diagnose: expected arrays x and y; received no y")
     source = loop.make_source(model, x, y, sample_weight, None, batch_size)
@@ -232,7 +232,7 @@ def _look(
     block = _core.Block([weight.core for weight in model.trainable_weights])
     wanted = [trace.lift(tensor).id for look in looks for tensor in look.tensors]
     core = _core.Program(trace.graph, outputs=[*wanted, step.total.id], loss=step.total.id, block=block)
-    values = [float(value) for value in core.run(arrays, model.seed, model.compiled.optimizer.steps)]
+    values = [float(value) for value in core.run(arrays, model.seed, model.compile_settings.optimizer.steps)]
     position = 0
     for look in looks:
         look.fill(values[position : position + len(look.tensors)])

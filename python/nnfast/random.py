@@ -40,6 +40,8 @@ class SeedGenerator:
     ----------
     seed : int, optional
         Where the stream starts; by default a draw from the global stream.
+    name : str, optional
+        Its name.
 
     Raises
     ------
@@ -47,8 +49,9 @@ class SeedGenerator:
         If `seed` is negative.
     """
 
-    def __init__(self, seed: int | None = None):
+    def __init__(self, seed: int | None = None, name: str | None = None):
         self.seed = next_seed() if seed is None else _checked(seed)
+        self.name = name
         self.count = 0
 
     def next(self) -> int:
@@ -58,7 +61,7 @@ class SeedGenerator:
         return _mix((self.seed * 0xD1342543DE82EF95 + self.count * 0x9E3779B97F4A7C15) & _MASK) >> 33
 
     def get_config(self) -> dict[str, Any]:
-        return {"seed": self.seed}
+        return {"seed": self.seed, "name": self.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SeedGenerator:

@@ -17,7 +17,7 @@ Shape = tuple[Any, ...]  # of int, and None where a size is not known
 class Operators:
     """Arithmetic, comparisons and indexing, each by the function of :mod:`nnfast.ops` that does it."""
 
-    __array_ufunc__ = None  # so that `array + tensor` asks the tensor
+    __array_ufunc__: Any = None  # so that `array + tensor` asks the tensor
 
     shape: Shape
 
@@ -71,11 +71,14 @@ def _add_binary(symbol: str, function: str) -> None:
         setattr(Operators, f"__r{symbol}__", reflected)
 
 
-for _symbol, _function in {
+_BINARY = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "power", "matmul": "matmul",
     "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal",
-}.items():  # fmt: skip
+}  # fmt: skip
+for _symbol, _function in _BINARY.items():
     _add_binary(_symbol, _function)
+# By NumPy's names, one of which has changed.
+OPERATIONS = {**{name: name for name in _BINARY.values()}, "true_divide": "divide"}
 Operators.__hash__ = object.__hash__  # type: ignore[method-assign,assignment]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .tensor import Operators
+from .tensor import OPERATIONS, Operators
 
 
 class Variable(Operators):
@@ -105,6 +105,20 @@ class Variable(Operators):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.core.numpy()
         return array if dtype is None else array.astype(dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Give NumPy's functions the contents. An operator between an array and a variable remains nnfast's own."""
+        if method == "__call__" and not kwargs and ufunc.__name__ in OPERATIONS:
+            from . import ops
+
+            return getattr(ops, OPERATIONS[ufunc.__name__])(*inputs)
+        if _traced():
+            raise TypeError(
+                f"np.{ufunc.__name__} would make a constant of variable {self.path!r} in the step that is traced; "
+                "use nnfast.ops"
+            )
+        contents = (item.numpy() if isinstance(item, Variable) else item for item in inputs)
+        return getattr(ufunc, method)(*contents, **kwargs)
 
     def __bool__(self) -> bool:
         return bool(self.numpy())

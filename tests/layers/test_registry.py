@@ -108,6 +108,7 @@ CASES = {
     "SpatialDropout3D": [({"rate": 0.3}, VOLUME)],
     "Subtract": [({}, [(5,), (5,)]), ({}, [(3, 4), (4,)])],
     "Swish": [({}, (5,)), ({"beta": 0.5, "trainable": False}, SEQUENCE)],
+    "UnitNormalization": [({}, (5,)), ({"axis": 1}, SEQUENCE), ({"axis": [1, 2]}, IMAGE)],
     "UpSampling1D": [({"size": 3}, SEQUENCE)],
     "UpSampling2D": [({"size": (2, 3)}, IMAGE), ({"interpolation": "bilinear"}, IMAGE)],
     "UpSampling3D": [({}, VOLUME)],

@@ -265,3 +265,135 @@ def test_a_subclassed_model_names_its_outputs_by_the_keys_it_returns():
     assert set(model.fit(x, y, verbose=0).history) == {"loss", "value_loss", "kind_loss"}
     found = model.predict(x, verbose=0)
     assert {name: value.shape for name, value in found.items()} == {"value": (4, 1), "kind": (4, 3)}
+
+
+class Scaled(nnfast.Model):
+    """Is called with inputs and outputs, and has more to say."""
+
+    def __init__(self, *args, factor=1.0, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.factor = factor
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+class Narrow(nnfast.Model):
+    """Makes its inputs and outputs itself, and takes nothing else."""
+
+    def __init__(self, units=3):
+        start = layers.Input((6,))
+        super().__init__(start, layers.Dense(units)(start))
+
+
+@pytest.mark.parametrize("make", [lambda i: Scaled(i, layers.Dense(3)(i), factor=2.0), lambda i: Narrow(units=3)])
+def test_classes_of_functional_models(make, tmp_path):
+    """A class of one's own may be functional: it trains, and comes back from its configuration and from a file."""
+    model = make(layers.Input((6,)))
+    assert isinstance(model, (Scaled, Narrow)) and model.built and model.output_shape == (None, 3)
+    model.compile("sgd", "mse")
+    model.fit(x, np.zeros((40, 3)), verbose=0)
+    with nnfast.saving.custom_object_scope({"Scaled": Scaled, "Narrow": Narrow}):
+        model.save(tmp_path / "model.nnfast")
+        loaded = nnfast.models.load_model(tmp_path / "model.nnfast")
+    for other in (loaded, nnfast.models.clone_model(model), type(model).from_config(model.get_config())):
+        assert type(other).__name__ == type(model).__name__ and isinstance(other, (Scaled, Narrow))
+        assert other.name == model.name and getattr(other, "factor", None) == getattr(model, "factor", None)
+        other.set_weights(model.get_weights())
+        np.testing.assert_array_equal(other.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_a_configuration_names_a_class_of_ones_own():
+    class Doubled(layers.Layer):
+        def call(self, inputs):
+            return inputs * 2.0
+
+    a = layers.Input((6,))
+    for model in (nnfast.Model(a, Doubled(name="d")(a)), nnfast.Sequential([layers.Input((6,)), Doubled(name="d")])):
+        with pytest.raises(ValueError, match="Unknown layer 'Doubled'"):
+            type(model).from_config(model.get_config())
+        again = type(model).from_config(model.get_config(), custom_objects={"Doubled": Doubled})
+        np.testing.assert_array_equal(again.predict(x, verbose=0), x * 2)
+
+
+def test_functional_from_another_configuration_is_refused():
+    with pytest.raises(ValueError, match=r"Functional: expected the configuration of a functional.*missing \['layers'"):
+        nnfast.models.Functional.from_config({"name": "a"})
+
+
+def test_a_model_that_is_frozen_from_the_start():
+    a = layers.Input((6,))
+    model = nnfast.models.Functional(a, layers.Dense(3)(a), trainable=False)
+    assert not model.layers[-1].trainable
+    assert nnfast.models.clone_model(model).get_config()["layers"][1] == model.get_config()["layers"][1]
+
+
+def test_tuples_of_outputs_come_back_as_tuples(tmp_path):
+    a = layers.Input((6,))
+    model = nnfast.Model(a, (layers.Dense(2)(a), {"b": layers.Dense(3)(a), "c": (a * np.arange(6.0),)}))
+    model.save(tmp_path / "model.nnfast")
+    found = nnfast.models.load_model(tmp_path / "model.nnfast").predict(x, verbose=0)
+    assert isinstance(found, tuple) and isinstance(found[1]["c"], tuple)
+    np.testing.assert_allclose(found[1]["c"][0], x * np.arange(6.0), rtol=1e-6)
+
+
+def test_a_sequential_model_that_begins_with_a_built_model():
+    first = nnfast.Sequential([layers.Input((6,)), layers.Dense(4)])
+    model = nnfast.Sequential([first, layers.Dense(1)])
+    assert model.built and model.input_shape == (None, 6) and len(model.weights) == 4
+    ids = layers.Input((3,), dtype="int32")
+    model = nnfast.Sequential([nnfast.Model(ids, layers.Embedding(5, 2)(ids)), layers.Flatten(), layers.Dense(1)])
+    assert model.built and model.predict(np.ones((2, 3), int), verbose=0).shape == (2, 1)
+
+
+def test_clones_are_compiled_as_the_model_is():
+    model = nnfast.Sequential([layers.Input((6,)), layers.Dense(1)])
+    assert not nnfast.models.clone_model(model).compiled
+    model.compile(nnfast.optimizers.Adam(0.01), "mse", metrics=[nnfast.metrics.MeanAbsoluteError(), "mse"])
+    model.fit(x, y, verbose=0)
+    clone = nnfast.models.clone_model(model)
+    assert clone.compiled and clone.optimizer is not model.optimizer and clone.optimizer.steps == 0
+    clone.set_weights(model.get_weights())
+    before = model.evaluate(x, y, verbose=0)
+    assert clone.evaluate(x, y, verbose=0) == before
+    clone.fit(x, y, verbose=0)
+    assert model.evaluate(x, y, verbose=0) == before
+
+
+def test_one_loss_of_several_outputs_is_not_named_twice():
+    a = layers.Input((6,))
+    model = nnfast.Model(a, {"p": layers.Dense(1)(a), "q": layers.Dense(1)(a)})
+    model.compile("sgd", {"q": ["mse"]})
+    assert set(model.fit(x, {"p": y, "q": y}, verbose=0).history) == {"loss"}
+    model.compile("sgd", {"p": "mae", "q": ["mse"]})
+    assert set(model.fit(x, {"p": y, "q": y}, verbose=0).history) == {"loss", "p_loss", "q_loss"}
+
+
+def test_numpy_functions_of_variables():
+    variable = nnfast.Variable([[1.0, -2.0], [3.0, 4.0]])
+    values = variable.numpy()
+    for function in (np.min, np.sum, np.abs, np.exp, np.linalg.norm, np.mean, np.isnan):
+        np.testing.assert_array_equal(function(variable), function(values))
+    ones = np.ones((2, 2), np.float32)
+    np.testing.assert_array_equal(ones - variable, ones - values)
+    np.testing.assert_array_equal(ones @ variable, ones @ values)
+    ones += variable
+    np.testing.assert_array_equal(ones, 1 + values)
+
+
+def test_numpy_functions_of_variables_in_a_layer_are_refused():
+    """They would take the contents out of the step: the variable would get no gradient."""
+
+    class Absolute(layers.Layer):
+        def build(self, input_shape):
+            self.scale = self.add_weight((input_shape[-1],), "ones", name="scale")
+
+        def call(self, inputs):
+            return inputs * self.function(self.scale)
+
+    layer = Absolute(name="absolute")
+    layer.function = lambda scale: np.float32(2) * scale - np.ones(6)
+    np.testing.assert_array_equal(layer(x), x)
+    layer.function = np.abs
+    with pytest.raises(TypeError, match=r"np.absolute would make a constant of variable 'absolute/scale'.*nnfast.ops"):
+        layer(x)

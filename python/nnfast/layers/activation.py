@@ -48,7 +48,7 @@ class ReLU(Layer):
             self.max_value = float(max_value)
         self.negative_slope = _non_negative(self, "ReLU", "negative_slope", negative_slope)
         self.threshold = _non_negative(self, "ReLU", "threshold", threshold)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
@@ -84,7 +84,7 @@ class LeakyReLU(Layer):
                 f"number; received {negative_slope!r}"
             )
         self.negative_slope = float(negative_slope)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return activations.leaky_relu(inputs, self.negative_slope)
@@ -108,7 +108,7 @@ class ELU(Layer):
     def __init__(self, alpha: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.alpha = alpha
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return activations.elu(inputs, self.alpha)
@@ -217,7 +217,7 @@ class Softmax(Layer):
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = list(axis) if isinstance(axis, (list, tuple)) else axis
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is None:

@@ -40,7 +40,7 @@ class BaseAugmentation(Layer):
         super().__init__(**kwargs)
         check_data_format(self, data_format)
         self.seed = seed
-        self.built = True
+        self._build_at_init()
 
     def _call_now(self, args: Any, kwargs: Any) -> Any:
         if kwargs.get("training") is None:

@@ -31,6 +31,11 @@ class InputLayer(Layer):
             raise ValueError(
                 "Input: expected shape or batch_shape; received " + ("both" if shape is not None else "neither")
             )
+        if batch_size is not None and batch_shape is not None:
+            raise ValueError(
+                f"Input: expected batch_size beside shape only; received batch_size={batch_size} and "
+                f"batch_shape={tuple(batch_shape)}, which holds the number of samples already"
+            )
         if batch_shape is None:
             shape = (shape,) if isinstance(shape, int) else shape
             batch_shape = (batch_size, *(shape or ()))
@@ -41,7 +46,7 @@ class InputLayer(Layer):
                     f"Input: expected sizes that are integers of at least 0, or None; received {self.batch_shape}"
                 )
         self.input_dtype = "int32" if dtype is not None and np.dtype(dtype).kind in "iu" else "float32"
-        self.built = True
+        self._build_at_init()
         self._symbol = InputNode(self).output
 
     @property
@@ -81,7 +86,8 @@ def Input(  # noqa: N802  Keras's name
     Raises
     ------
     ValueError
-        If both or neither of `shape` and `batch_shape` are given, or a size is negative.
+        If both or neither of `shape` and `batch_shape` are given, or `batch_size` beside `batch_shape`; or a size is
+        negative.
     """
     return InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, batch_shape=batch_shape, name=name).output
 
@@ -101,7 +107,7 @@ class Activation(Layer):
     def __init__(self, activation: Any, **kwargs: Any):
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return self.activation(inputs)
@@ -125,7 +131,7 @@ class Flatten(Layer):
     def __init__(self, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         check_data_format(self, data_format)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         if len(inputs.shape) == 1:
@@ -184,7 +190,7 @@ class Dropout(Layer):
         self.rate = rate
         self.noise_shape = check_noise_shape(self, noise_shape)
         self.seed = seed
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or self.rate == 0:
@@ -244,7 +250,7 @@ class Identity(Layer):
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return inputs

@@ -47,7 +47,7 @@ class Lambda(Layer):
             raise TypeError(f"Lambda {self.name!r}: expected a function; received {function!r}")
         self.function = function
         self.arguments = dict(arguments or {})
-        self.built = True
+        self._build_at_init()
 
     def call(self, *inputs: Any) -> Any:
         return self.function(*inputs, **self.arguments)

@@ -159,6 +159,8 @@ class Layer:
         self._enter_weight(variable)
         return variable
 
+    add_variable = add_weight
+
     def _enter_weight(self, variable: Variable) -> None:
         """Take a weight in: those made to be trained come first, as in Keras."""
         if variable.trainable:
@@ -257,6 +259,10 @@ class Layer:
         return sum(int(np.prod(weight.shape)) for weight in self.weights)
 
     # --- building and calling -----------------------------------------------------------------------------------
+
+    def _build_at_init(self) -> None:
+        """Count as built from the start, for a layer without weights; a subclass's own ``build`` is still called."""
+        self.built = type(self).build is Layer.build
 
     def build(self, input_shape: Any) -> None:
         """Create the weights that depend on the shape of the inputs (batch axis included)."""
@@ -408,12 +414,14 @@ class Layer:
     def _plain_arguments(self) -> dict[str, Any]:
         """Return the arguments given to a class that defines no get_config, where all of them are plain values."""
         args, kwargs = self._arguments
+        signature = inspect.signature(type(self).__init__)
         try:
-            given = inspect.signature(type(self).__init__).bind(self, *args, **kwargs).arguments
+            given = signature.bind(self, *args, **kwargs).arguments
         except TypeError:
             return {}
-        further = given.pop("kwargs", {})
-        given.update(further)
+        for parameter in signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                given.update(given.pop(parameter.name, {}))
         plain = (bool, int, float, str, type(None))
         result = {}
         for name, value in given.items():
@@ -429,7 +437,20 @@ class Layer:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Layer:
         """Make a layer from what :meth:`get_config` returned."""
-        return cls(**config)
+        return cls._from_arguments(config)
+
+    @classmethod
+    def _from_arguments(cls, config: dict[str, Any]) -> Any:
+        """Call the class; what its ``__init__`` does not let through to that of `Layer` is set afterwards."""
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            return cls(**config)
+        taken = {parameter.name for parameter in parameters}
+        later = {key: config[key] for key in ("name", "trainable", "dtype") if key in config and key not in taken}
+        layer = cls(**{key: value for key, value in config.items() if key not in later})
+        for key, value in later.items():
+            setattr(layer, key, value)
+        return layer
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

@@ -296,3 +296,32 @@ class RMSNormalization(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis, "epsilon": self.epsilon}
+
+
+@layer_registry.add()
+class UnitNormalization(Layer):
+    """``y = x / √(max(sum(x²), 1e-12))``: each sample is scaled to Euclidean norm 1, without weights.
+
+    Parameters
+    ----------
+    axis : int or sequence of int, default -1
+        The axes over which the norm is taken.
+    **kwargs
+        Those of :class:`Layer`.
+
+    Raises
+    ------
+    TypeError
+        If `axis` is something else.
+    """
+
+    def __init__(self, axis: Any = -1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.axis = _checked_axis(axis)
+        self._build_at_init()
+
+    def call(self, inputs: Any) -> Any:
+        return ops.normalize(inputs, axis=tuple(self.axis) if isinstance(self.axis, list) else self.axis)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}

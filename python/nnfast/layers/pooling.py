@@ -40,7 +40,7 @@ class BasePooling(Layer):
         self.pool_size = per_axis(self, "pool_size", pool_size, self.rank)
         self.strides = self.pool_size if strides is None else per_axis(self, "strides", strides, self.rank)
         self.padding = check_padding(self, padding)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         check_rank(self, inputs.shape, self.rank)
@@ -76,7 +76,7 @@ class BaseGlobalPooling(Layer):
         super().__init__(**kwargs)
         check_data_format(self, data_format)
         self.keepdims = keepdims
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         check_rank(self, inputs.shape, self.rank)

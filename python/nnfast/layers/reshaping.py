@@ -41,7 +41,7 @@ class Reshape(Layer):
                 f"received target_shape={target_shape}"
             )
         self.target_shape = shape
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         elements = int(np.prod(inputs.shape[1:]))
@@ -84,7 +84,7 @@ class Permute(Layer):
                 f"Permute {self.name!r}: Invalid permutation argument `dims`: expected each axis from 1 to "
                 f"{len(self.dims)} once; received dims={dims}"
             )
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return ops.transpose(inputs, (0, *self.dims))
@@ -112,7 +112,7 @@ class RepeatVector(Layer):
         if n < 1:
             raise ValueError(f"RepeatVector {self.name!r}: `n` should be a positive integer; received {n}")
         self.n = n
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return ops.repeat(ops.expand_dims(inputs, 1), self.n, axis=1)
@@ -148,7 +148,7 @@ class _Borders(Layer):
         check_data_format(self, data_format)
         self.borders = _borders(self, self.setting, borders, self.rank)
         setattr(self, self.setting, self.borders if self.rank > 1 else self.borders[0])
-        self.built = True
+        self._build_at_init()
 
     def get_config(self) -> dict[str, Any]:
         value = getattr(self, self.setting)
@@ -190,7 +190,7 @@ class _UpSampling(Layer):
             )
         self.size = per_axis(self, "size", size, self.rank)
         self.interpolation = interpolation
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         check_rank(self, inputs.shape, self.rank)

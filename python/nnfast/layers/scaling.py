@@ -33,7 +33,7 @@ class Rescaling(Layer):
         super().__init__(**kwargs)
         self.scale = scale
         self.offset = offset
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         outputs = inputs * np.asarray(self.scale, np.float32)

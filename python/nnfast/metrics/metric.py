@@ -84,7 +84,7 @@ class Metric:
         ----------
         shape : tuple of int, default ()
             Its shape.
-        initializer : str or callable, default "zeros"
+        initializer : str, callable or array, default "zeros"
             The first contents.
         dtype : str, optional
             "float32" (the default) or "int32".
@@ -94,7 +94,11 @@ class Metric:
         from .. import initializers
 
         variable = Variable(
-            initializers.get(initializer or "zeros"), shape, dtype, trainable=False, name=name or "variable"
+            initializers.get("zeros" if initializer is None else initializer),
+            shape,
+            dtype,
+            trainable=False,
+            name=name or "variable",
         )
         self._variables.append(variable)
         return variable

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..layers.layer import layer_registry
+from ..metrics import Metric
+from ..optimizers import Optimizer
 from ..registry import custom_object_scope
+from ..tensor import map_structure
 
 
 def clone_model(model: Any) -> Any:
@@ -18,7 +21,7 @@ def clone_model(model: Any) -> Any:
     Parameters
     ----------
     model : Model
-        The model, which need not be built or compiled; the clone is not compiled.
+        The model, which need not be built. If it is compiled, the clone is compiled alike.
 
     Returns
     -------
@@ -27,7 +30,16 @@ def clone_model(model: Any) -> Any:
     """
     used = {type(layer).__name__: type(layer) for layer in [model, *model.layers, *model.layers_inside]}
     with custom_object_scope(used):
-        return layer_registry.deserialize(layer_registry.serialize(model))
+        clone = layer_registry.deserialize(layer_registry.serialize(model))
+    if model.compiled:
+        # A loss has no state; optimizers and metrics have, so the clone gets its own.
+        given = {key: map_structure(_fresh, value) for key, value in model.compile_settings.given.items()}
+        clone.compile(optimizer=_fresh(model.optimizer), **given)
+    return clone
+
+
+def _fresh(item: Any) -> Any:
+    return type(item).from_config(item.get_config()) if isinstance(item, (Metric, Optimizer)) else item
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from ..layers.layer import Layer, deserialize, layer_registry, serialize
 from ..node import InputNode, LayerNode, Node, nodes_between
@@ -83,6 +86,8 @@ class Functional(Model):
         self.outputs: list[KerasTensor] = flatten(outputs)
         self._order = nodes_between(self.inputs, self.outputs)
         self._layers = layers_by_depth(self.inputs, self.outputs, self._order)
+        if not self.trainable:
+            self.trainable = False  # of the layers too, which have become known by now
         self.built = True
 
     @property
@@ -158,6 +163,8 @@ class Functional(Model):
         return Layer.compute_output_spec(self, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
+        if not _takes_outputs(type(self)):
+            return {"name": self.name, "trainable": self.trainable, **self._plain_arguments()}
         # A layer's calls within this model are numbered in the order in which they run.
         positions: dict[int, tuple[int, int]] = {}
         nodes: list[dict[str, Any]] = []
@@ -166,7 +173,9 @@ class Functional(Model):
             nodes.append({"input": self._layers.index(tensor.history[0].layer)})
 
         def encode(leaf: Any) -> Any:
-            return {"tensor": list(positions[id(leaf)])} if isinstance(leaf, KerasTensor) else leaf
+            if isinstance(leaf, KerasTensor):
+                return {"tensor": list(positions[id(leaf)])}
+            return leaf.tolist() if isinstance(leaf, (np.ndarray, np.generic)) else leaf
 
         for node in self._order:
             for i, tensor in enumerate(node.outputs):
@@ -183,24 +192,35 @@ class Functional(Model):
             "trainable": self.trainable,
             "layers": [serialize(layer) for layer in self._layers],
             "nodes": nodes,
-            "inputs": map_structure(encode, self._inputs_structure),
-            "outputs": map_structure(encode, self._outputs_structure),
+            "inputs": _plain(map_structure(encode, self._inputs_structure)),
+            "outputs": _plain(map_structure(encode, self._outputs_structure)),
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Functional:
-        layers = [deserialize(item) for item in config["layers"]]
+    def _from_config(cls, config: dict[str, Any]) -> Functional:
+        if not _takes_outputs(cls):
+            return cls._from_arguments(config)
+        missing = [key for key in ("layers", "nodes", "inputs", "outputs") if key not in config]
+        if missing:
+            raise ValueError(
+                f"{cls.__name__}: expected the configuration of a functional model, as get_config returns it; "
+                f"missing {missing}"
+            )
+        config = dict(config)
+        layers = [deserialize(item) for item in config.pop("layers")]
         made: list[list[KerasTensor]] = []
 
         def decode(item: Any) -> Any:
             if isinstance(item, dict) and set(item) == {"tensor"}:
                 node, index = item["tensor"]
                 return made[node][index]
+            if isinstance(item, dict) and set(item) == {"tuple"}:
+                return tuple(decode(value) for value in item["tuple"])
             if isinstance(item, dict):
                 return {key: decode(value) for key, value in item.items()}
             return [decode(value) for value in item] if isinstance(item, (list, tuple)) else item
 
-        for node in config["nodes"]:
+        for node in config.pop("nodes"):
             if "input" in node:
                 made.append([layers[node["input"]].output])
                 continue
@@ -210,10 +230,35 @@ class Functional(Model):
             else:
                 outputs = apply(node["op"], args, **node["attributes"])
             made.append(flatten(outputs))
-        model = cls(decode(config["inputs"]), decode(config["outputs"]), name=config["name"])
-        if not config.get("trainable", True):
-            model.trainable = False
-        return model
+        return cls(decode(config.pop("inputs")), decode(config.pop("outputs")), **config)
+
+
+def _takes_outputs(cls: type[Functional]) -> bool:
+    """Whether a class is called with inputs and outputs, and does not make them itself."""
+    parameters = inspect.signature(cls.__init__).parameters
+    return "outputs" in parameters or any(item.kind is item.VAR_POSITIONAL for item in parameters.values())
+
+
+def _plain(structure: Any) -> Any:
+    """Make tuples known as such in JSON."""
+    if isinstance(structure, dict):
+        return {key: _plain(value) for key, value in structure.items()}
+    if isinstance(structure, tuple):
+        return {"tuple": [_plain(value) for value in structure]}
+    return [_plain(value) for value in structure] if isinstance(structure, list) else structure
+
+
+_kinds: dict[type[Model], type[Any]] = {Model: Functional}
+
+
+def functional_kind(cls: type[Model]) -> type[Any]:
+    """Return the functional form of a class: its own methods, on a model from symbolic inputs to outputs."""
+    if issubclass(cls, Functional):
+        return cls
+    if cls not in _kinds:
+        attributes = {"__module__": cls.__module__, "__doc__": cls.__doc__}
+        _kinds[cls] = type(cls.__name__, (cls, Functional), attributes)
+    return _kinds[cls]
 
 
 def distinct(names: Iterable[str]) -> list[str]:

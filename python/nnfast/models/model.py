@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from .. import random, saving
 from ..layers.layer import Layer, layer_registry
+from ..registry import custom_object_scope
 from ..tensor import Trace, flatten, map_structure, tracing
 from ..training import data, loop, rate_range
 from ..training.compiled import Compiled
@@ -20,7 +21,8 @@ from .summary import summary
 class Model(Layer):
     """A layer with the means to train it.
 
-    ``Model(inputs, outputs)`` makes a functional model from symbolic tensors. A subclass defines ``call`` instead.
+    ``Model(inputs, outputs)`` makes a functional model from symbolic tensors. A subclass defines ``call`` instead, or
+    hands inputs and outputs on: ``super().__init__(inputs, outputs)``.
 
     Parameters
     ----------
@@ -52,6 +54,36 @@ class Model(Layer):
         object.__setattr__(model, "notes", {})
         object.__setattr__(model, "resume_epoch", None)
         return model
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, **kwargs: Any):
+        if outputs is None:
+            super().__init__(**kwargs)
+            return
+        from .functional import Functional, functional_kind
+
+        self.__class__ = functional_kind(type(self))
+        Functional.__init__(cast(Functional, self), inputs, outputs, **kwargs)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """Make a model from what :meth:`get_config` returned.
+
+        Parameters
+        ----------
+        config : dict
+            The description.
+        custom_objects : dict, optional
+            Classes and functions of your own that the model uses, by name.
+        """
+        from .functional import functional_kind
+
+        kind = functional_kind(cls) if "nodes" in config else cls
+        with custom_object_scope(custom_objects):
+            return kind._from_config(config)
+
+    @classmethod
+    def _from_config(cls, config: dict[str, Any]) -> Any:
+        return cls._from_arguments(config)
 
     @property
     def layers(self) -> list[Layer]:
@@ -158,7 +190,12 @@ class Model(Layer):
         self.seed = random.next_seed()
 
     @property
-    def compiled(self) -> Compiled:
+    def compiled(self) -> bool:
+        """Whether `compile` has been called."""
+        return self._compiled is not None
+
+    @property
+    def compile_settings(self) -> Compiled:
         """The settings of `compile`."""
         if self._compiled is None:
             raise RuntimeError(
@@ -185,7 +222,7 @@ class Model(Layer):
     @property
     def metrics_names(self) -> list[str]:
         """The names of the figures that `evaluate` returns."""
-        return list(self.compiled.logs(self.output_names_or_default(None)))
+        return list(self.compile_settings.logs(self.output_names_or_default(None)))
 
     @property
     def programs(self) -> Programs:
@@ -230,8 +267,8 @@ class Model(Layer):
             shapes = [tensor.shape for tensor in self.outputs]  # type: ignore[attr-defined]
             object.__setattr__(self, "_output_shapes", shapes)
         shapes = self._output_shapes
-        self.compiled.match(self.output_names_or_default(None), [a.shape for a in y], shapes)
-        for loss, target, shape in zip(self.compiled.losses, y, shapes, strict=True):
+        self.compile_settings.match(self.output_names_or_default(None), [a.shape for a in y], shapes)
+        for loss, target, shape in zip(self.compile_settings.losses, y, shapes, strict=True):
             if loss is not None and hasattr(loss, "check_target"):
                 loss.check_target(target, shape)
 
@@ -301,7 +338,7 @@ class Model(Layer):
         ValueError
             If the data do not fit the model.
         """
-        self.compiled  # noqa: B018  raises where there is none
+        self.compile_settings  # noqa: B018  raises where there is none
         return loop.fit(
             self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
             class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
@@ -335,7 +372,7 @@ class Model(Layer):
         float, list of float, or dict
             The loss; with metrics, a list with the loss first.
         """
-        self.compiled  # noqa: B018
+        self.compile_settings  # noqa: B018
         if y is None and not data.is_generator(x):
             raise ValueError("evaluate: expected targets y; received None")
         logs = loop.evaluate(self, x, y, batch_size, verbose, sample_weight, steps, callbacks)
@@ -402,7 +439,7 @@ class Model(Layer):
         return self._on_batch("test", x, y, sample_weight, None, return_dict)
 
     def _on_batch(self, purpose: str, x: Any, y: Any, weight: Any, class_weight: Any, return_dict: bool) -> Any:
-        compiled = self.compiled
+        compiled = self.compile_settings
         plain = type(x) is type(y) is np.ndarray and weight is None and class_weight is None
         # The same arrays' shapes and types as in an earlier call have the same program.
         key = (purpose, x.shape, x.dtype, y.shape, y.dtype) if plain else None
@@ -447,10 +484,10 @@ class Model(Layer):
         dict of str to numpy.ndarray
             ``{"dense/kernel": …}``, each of its weight's shape.
         """
-        self.compiled  # noqa: B018
+        self.compile_settings  # noqa: B018
         source = loop.make_source(self, x, y, sample_weight, None, loop.rows_of_batch(x))
         program = self.programs.get("gradients", source.x, source.structure, source.y, source.weights)
-        program.core.run(source.arrays, self.seed, self.compiled.optimizer.steps)
+        program.core.run(source.arrays, self.seed, self.compile_settings.optimizer.steps)
         return {weight.path: program.block.gradient(i) for i, weight in enumerate(self.trainable_weights)}
 
     def find_learning_rate(
@@ -491,7 +528,7 @@ class Model(Layer):
         ValueError
             If the data do not fit the model, the rates are out of order, or the loss is not finite from the beginning.
         """
-        self.compiled  # noqa: B018
+        self.compile_settings  # noqa: B018
         return rate_range.find_learning_rate(
             self, x, y, batch_size, sample_weight, class_weight, min_rate, max_rate, steps
         )

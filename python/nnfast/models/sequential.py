@@ -13,6 +13,14 @@ from .functional import Functional
 from .model import Model
 
 
+def _input_of(layer: Layer) -> InputLayer | None:
+    """Return an input like the one that a first layer is known to take."""
+    if layer._input_shape_given is not None:
+        return InputLayer(shape=layer._input_shape_given)
+    inputs = layer.inputs if isinstance(layer, Model) and layer.built and hasattr(layer, "inputs") else []
+    return InputLayer(batch_shape=inputs[0].shape, dtype=inputs[0].dtype) if len(inputs) == 1 else None
+
+
 @layer_registry.add()
 class Sequential(Model):
     """A list of layers, each fed by the one before.
@@ -74,8 +82,8 @@ class Sequential(Model):
             raise ValueError(
                 f"Sequential {self.name!r}: expected layers of different names; received two named {layer.name!r}"
             )
-        if not self._list and self._input_layer is None and layer._input_shape_given is not None:
-            self._input_layer = InputLayer(shape=layer._input_shape_given)
+        if not self._list and self._input_layer is None:
+            self._input_layer = _input_of(layer)
         self._list = [*self._list, layer]
 
     def _rebuild(self) -> None:
@@ -143,5 +151,5 @@ class Sequential(Model):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Sequential:
+    def _from_config(cls, config: dict[str, Any]) -> Sequential:
         return cls([deserialize(item) for item in config["layers"]], config.get("trainable", True), config.get("name"))

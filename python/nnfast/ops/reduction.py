@@ -121,7 +121,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     raise ValueError(f"norm: expected ord None, or along one axis 1, 2 or inf; received {ord!r} along {count}")
 
 
-def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float = 1e-12) -> Any:
+def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float = 1e-12) -> Any:
     """Divide by the norm along an axis: the sum of absolute values (order 1) or the Euclidean norm (order 2)."""
     if order == 1:
         return x / maximum(sum(absolute(x), axis, keepdims=True), epsilon)

@@ -89,14 +89,14 @@ class Compiled:
         """
         if self.matched:
             return
-        count = len(output_names)
         shapes = list(zip(y_shapes, pred_shapes, strict=True))
         given = _per_output("loss", self.given["loss"], output_names, shared=True)
-        self.losses = [_as_loss(item, *pair) for item, pair in zip(given, shapes, strict=True)]
+        self.losses = [_as_loss(_single(item), *pair) for item, pair in zip(given, shapes, strict=True)]
         weights = _per_output("loss_weights", self.given["loss_weights"], output_names, shared=False)
         self.loss_weights = [1.0 if weight is None else float(weight) for weight in weights]
+        several = sum(loss is not None for loss in self.losses) > 1
         self.output_trackers = [
-            LossTracker(f"{name}_loss") if count > 1 and loss is not None else None
+            LossTracker(f"{name}_loss") if several and loss is not None else None
             for name, loss in zip(output_names, self.losses, strict=True)
         ]
         for target, key in ((self.metrics, "metrics"), (self.weighted, "weighted_metrics")):
@@ -193,6 +193,11 @@ def _metric_lists(what: str, given: Any, names: Sequence[str]) -> list[list[Any]
     if not any(nested):
         return [list(given) for _ in names]
     raise ValueError(f"{what}: expected {len(names)} lists, one for each output; received {len(given)}")
+
+
+def _single(item: Any) -> Any:
+    """Return the one loss of an output, which Keras lets stand in a list."""
+    return item[0] if isinstance(item, (list, tuple)) and len(item) == 1 else item
 
 
 def _listed(item: Any) -> list[Any]:

@@ -109,11 +109,11 @@ def run_epoch(model: Any, source: Source, purpose: str, calls: Any, shuffle: boo
             train_steps(model, program, source.arrays, rows, row, now)
             done += now
             if wish == "every":
-                end(step, model.compiled.logs(model.output_names_or_default(None)))
+                end(step, model.compile_settings.logs(model.output_names_or_default(None)))
             elif wish == "sometimes":
                 elapsed = time.perf_counter() - looked
                 looked += elapsed
-                end(step + now - 1, model.compiled.logs(model.output_names_or_default(None)))
+                end(step + now - 1, model.compile_settings.logs(model.output_names_or_default(None)))
                 pace = max(1, int(pace * min(4.0, _SECONDS_BETWEEN_LOOKS / max(elapsed, 1e-6))))
             if model.stop_training and wish != "never":
                 return
@@ -123,7 +123,7 @@ def train_steps(
     model: Any, program: Any, arrays: list[np.ndarray], rows: np.ndarray | None, first_row: int, steps: int
 ) -> None:
     """Run a program on so many batches and give the metrics what it sums."""
-    optimizer = model.compiled.optimizer
+    optimizer = model.compile_settings.optimizer
     state = program.state
     if state is None:
         sums = program.core.train(arrays, rows, first_row, steps, np.zeros(steps), model.seed)
@@ -184,7 +184,7 @@ def fit(
         initial_epoch = model.resume_epoch
     logs: dict[str, Any] = {}
     for epoch in range(initial_epoch, epochs):
-        model.compiled.reset()
+        model.compile_settings.reset()
         calls.on_epoch_begin(epoch)
         if source is not None:
             run_epoch(model, source, "train", calls, shuffle, steps or 0)
@@ -192,14 +192,14 @@ def fit(
             _run_generator(model, _batches(x), "train", calls, steps, class_weight)
             if hasattr(x, "on_epoch_end"):
                 x.on_epoch_end()
-        logs = model.compiled.logs(model.output_names_or_default(None))
+        logs = model.compile_settings.logs(model.output_names_or_default(None))
         if validation_data is not None and _is_due(epoch + 1, validation_freq):
             found = _evaluate(model, validation, validation_data, calls, validation_steps)
             logs.update({f"val_{name}": value for name, value in found.items()})
         calls.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
-    if model.compiled.optimizer.use_ema and epochs > 0:
+    if model.compile_settings.optimizer.use_ema and epochs > 0:
         model.programs.average_weights()
     calls.on_train_end(logs)
     return model.history
@@ -218,13 +218,13 @@ def evaluate(
 
 
 def _evaluate(model: Any, source: Source | None, batches: Any, calls: Any, steps: int | None) -> dict[str, Any]:
-    model.compiled.reset()
+    model.compile_settings.reset()
     calls.on_test_begin()
     if source is not None:
         run_epoch(model, source, "test", calls, False, min(source.steps, steps or source.steps))
     else:
         _run_generator(model, _batches(batches), "test", calls, steps, None)
-    logs = model.compiled.logs(model.output_names_or_default(None))
+    logs = model.compile_settings.logs(model.output_names_or_default(None))
     calls.on_test_end(logs)
     return logs
 
@@ -324,7 +324,7 @@ def _run_generator(
         getattr(calls, f"on_{mode}_batch_begin")(count)
         program = model.programs.get(purpose, source.x, source.structure, source.y, source.weights)
         train_steps(model, program, source.arrays, None, 0, 1)
-        getattr(calls, f"on_{mode}_batch_end")(count, model.compiled.logs(model.output_names_or_default(None)))
+        getattr(calls, f"on_{mode}_batch_end")(count, model.compile_settings.logs(model.output_names_or_default(None)))
         count += 1
         if model.stop_training:
             break

@@ -195,7 +195,7 @@ class Programs:
                 f"Model {self.model.name!r}: expected weights to train; it has none that are trainable; "
                 "set trainable = True on the model or a layer"
             )
-        optimizer = self.model.compiled.optimizer
+        optimizer = self.model.compile_settings.optimizer
         key = (id(optimizer), *(id(weight) for weight in weights))
         if self.state is not None and key == self._state_for and self.state.block.owns_all():
             return self.state
@@ -269,7 +269,7 @@ class _Step:
         self, model: Any, trace: Trace, outputs: list[Tensor], targets: list[Tensor],
         weights: Sequence[Tensor | None], rows: int,
     ):  # fmt: skip
-        compiled: Compiled = model.compiled
+        compiled: Compiled = model.compile_settings
         compiled.match(model.output_names_or_default(None), [t.shape for t in targets], [o.shape for o in outputs])
         self.accumulate: list[int] = []
         self.sums: list[tuple[Any, tuple[int, ...]]] = []

@@ -89,7 +89,7 @@ def find_learning_rate(
     losses: list[float] = []
     with trial(model):
         program = model.programs.get("train", source.x, source.structure, source.y, source.weights, batch_size=size)
-        program.state.steps_taken = model.compiled.optimizer.steps
+        program.state.steps_taken = model.compile_settings.optimizer.steps
         per_pass = source.rows // size
         mean = weight = 0.0
         lowest = np.inf

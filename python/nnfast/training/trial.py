@@ -16,7 +16,7 @@ def trial(model: Any) -> Iterator[None]:
     Put back are the weights and states of layers, the optimizer's slots and its count of steps, and the global stream
     of seeds: training afterwards has the same bits as if the trial had never been.
     """
-    programs, optimizer = model.programs, model.compiled.optimizer
+    programs, optimizer = model.programs, model.compile_settings.optimizer
     values = [(weight, weight.numpy()) for weight in model.weights]
     numbers = {id(weight): i for i, (weight, _) in enumerate(values)}
     slots = programs.saved_slots or {(name, numbers[key]): value for (name, key), value in programs.slots().items()}
