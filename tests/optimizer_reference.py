@@ -123,6 +123,40 @@ RULES = {
     "lion": (lion, [0]),
 }
 
+# What Keras lacks, and has to be compared with PyTorch.
+NOT_IN_KERAS: set[str] = set()
+# Settings of ours and of PyTorch under which both compute the same. What is not here differs in where ε or the rate
+# stands.
+IN_PYTORCH = [
+    ("SGD", {"learning_rate": 0.01}, "SGD", {"lr": 0.01}),
+    ("SGD", {"learning_rate": 0.01, "momentum": 0.9}, "SGD", {"lr": 0.01, "momentum": 0.9}),
+    (
+        "SGD", {"learning_rate": 0.01, "momentum": 0.9, "nesterov": True},
+        "SGD", {"lr": 0.01, "momentum": 0.9, "nesterov": True},
+    ),
+    ("Adagrad", {"learning_rate": 0.01, "epsilon": 0}, "Adagrad", {"initial_accumulator_value": 0.1, "eps": 0.0}),
+    ("RMSprop", {"learning_rate": 0.01, "epsilon": 0}, "RMSprop", {"alpha": 0.9, "eps": 1e-20}),
+    (
+        "RMSprop", {"learning_rate": 0.01, "epsilon": 0, "momentum": 0.5},
+        "RMSprop", {"alpha": 0.9, "eps": 1e-20, "momentum": 0.5},
+    ),
+    (
+        "RMSprop", {"learning_rate": 0.01, "epsilon": 0, "centered": True},
+        "RMSprop", {"alpha": 0.9, "eps": 1e-20, "centered": True},
+    ),
+    ("Adadelta", {"learning_rate": 0.5, "epsilon": 1e-7}, "Adadelta", {"lr": 0.5, "rho": 0.95, "eps": 1e-7}),
+    ("Adam", {"learning_rate": 0.01, "epsilon": 0}, "Adam", {"lr": 0.01, "eps": 1e-20}),
+    (
+        "Adam", {"learning_rate": 0.01, "epsilon": 0, "amsgrad": True},
+        "Adam", {"lr": 0.01, "eps": 1e-20, "amsgrad": True},
+    ),
+    (
+        "AdamW", {"learning_rate": 0.01, "epsilon": 0, "weight_decay": 0.1},
+        "AdamW", {"lr": 0.01, "eps": 1e-20, "weight_decay": 0.1},
+    ),
+    ("Adamax", {"learning_rate": 0.01, "epsilon": 0}, "Adamax", {"lr": 0.01, "eps": 1e-20}),
+]  # fmt: skip
+
 
 class Reference:
     """The whole update stage over a list of float64 arrays."""

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from nnfast import activations, callbacks, registry
+
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
@@ -80,3 +82,16 @@ def test_the_two_first_commands_stand_in_the_readme():
     commands = [text.strip() for _, text in blocks(ROOT / "README.md", "sh")]
     assert "python3 -m venv .venv && . .venv/bin/activate && pip install . && nnfast train digits" in commands
     assert 'python3 -m venv .venv && . .venv/bin/activate && pip install ".[test]" && pytest' in commands
+
+
+def test_the_reference_names_everything():
+    """Nothing is missing from the tables, and nothing is in them that does not exist."""
+    text = (ROOT / "docs" / "reference.md").read_text()
+    named = set(re.findall(r"`(\w+)`", text))
+    classes = {name for family in registry.families.values() for name in family.classes}
+    callbacks_there = {
+        name for name in callbacks.__all__ if name not in ("Callback", "CallbackList", "MonitorCallback")
+    }
+    assert classes | callbacks_there | set(activations._functions) <= named
+    public = classes | set(callbacks.__all__) | set(activations._functions) | {"Input"}
+    assert {name for name in named if name[0].isupper()} <= public

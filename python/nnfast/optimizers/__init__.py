@@ -1,24 +1,9 @@
 """Optimizers: how gradients change the weights. Names, formulas and defaults are those of Keras 3."""
 
-from . import schedules
+from . import rules, schedules
 from .optimizer import Optimizer, registry
-from .rules import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, Nadam, RMSprop
+from .rules import *  # noqa: F403  whatever rules.py names
 
-__all__ = [
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Lion",
-    "Nadam",
-    "Optimizer",
-    "RMSprop",
-    "deserialize",
-    "get",
-    "schedules",
-    "serialize",
-]
+__all__ = [*rules.__all__, "Optimizer", "deserialize", "get", "schedules", "serialize"]
 
 get, serialize, deserialize = registry.get, registry.serialize, registry.deserialize

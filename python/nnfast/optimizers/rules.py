@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from .optimizer import Optimizer, Rate, check_number, registry
 
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "Nadam", "RMSprop"]
+
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
