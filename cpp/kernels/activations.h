@@ -10,6 +10,7 @@
 #define NNFAST_ACTIVATIONS(A)                                              \
   A(linear, nothing, 0)                                                    \
   A(relu, y, 0)                                                            \
+  A(relu_squared, y, 0)                                                    \
   A(leaky_relu, y, 0.2f)      /* alpha >= 0: the negative slope */         \
   A(relu6, y, 0)                                                           \
   A(elu, y, 1)                /* alpha >= 0 */                             \
@@ -88,6 +89,14 @@ template <>
 struct Formula<Activation::relu> {
   NNFAST_INLINE V f(V x, V) { return at_least(x, 0.0f); }
   NNFAST_INLINE V df(V y, V dy, V) { return keep_where(y > 0.0f, dy); }
+};
+template <>
+struct Formula<Activation::relu_squared> {
+  NNFAST_INLINE V f(V x, V) {
+    V positive = at_least(x, 0.0f);
+    return positive * positive;
+  }
+  NNFAST_INLINE V df(V y, V dy, V) { return dy * (2.0f * sqrt(y)); }
 };
 template <>
 struct Formula<Activation::leaky_relu> {

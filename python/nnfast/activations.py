@@ -36,6 +36,7 @@ def _simple(name: str, formula: str, *aliases: str) -> Callable[[Any], Any]:
 
 
 relu6 = _simple("relu6", "min(max(x, 0), 6)")
+relu_squared = _simple("relu_squared", "max(x, 0)² (So et al., 2021); not in Keras")
 selu = _simple("selu", "1.0507 x for x > 0, else 1.7581 (e^x - 1) (Klambauer et al., 2017)")
 sigmoid = _simple("sigmoid", "1 / (1 + e^-x)")
 log_sigmoid = _simple("log_sigmoid", "log(1 / (1 + e^-x))")

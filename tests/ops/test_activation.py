@@ -37,6 +37,7 @@ def elu(x, alpha):
 REFERENCES = {
     "linear": lambda x, a: x,
     "relu": lambda x, a: np.maximum(x, 0),
+    "relu_squared": lambda x, a: np.maximum(x, 0) ** 2,
     "leaky_relu": lambda x, a: np.where(x > 0, x, a * x),
     "relu6": lambda x, a: np.clip(x, 0, 6),
     "elu": elu,
