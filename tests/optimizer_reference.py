@@ -98,6 +98,18 @@ def adamax(p, g, slots, t, lr, h):
     return p - lr / (1 - h["beta_1"] ** t) * m / (u + h["epsilon"])
 
 
+def radam(p, g, slots, t, lr, h):
+    m, v = moments(g, slots, h)
+    seen = 1 - h["beta_2"] ** t
+    longest = 2 / (1 - h["beta_2"]) - 1
+    length = longest - 2 * t * (1 - seen) / seen
+    mean = m / (1 - h["beta_1"] ** t)
+    if length <= 5:
+        return p - lr * mean
+    r = np.sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length))
+    return p - lr * r * np.sqrt(seen) * mean / (np.sqrt(v) + h["epsilon"])
+
+
 def lion(p, g, slots, t, lr, h):
     m = slots[0]
     direction = np.sign(h["beta_1"] * m + (1 - h["beta_1"]) * g)
@@ -120,11 +132,12 @@ RULES = {
     "adam_amsgrad": (adam_amsgrad, [0, 0, 0]),
     "nadam": (nadam, [0, 0]),
     "adamax": (adamax, [0, 0]),
+    "radam": (radam, [0, 0]),
     "lion": (lion, [0]),
 }
 
 # What Keras lacks, and has to be compared with PyTorch.
-NOT_IN_KERAS: set[str] = set()
+NOT_IN_KERAS = {"RAdam"}
 # Settings of ours and of PyTorch under which both compute the same. What is not here differs in where ε or the rate
 # stands.
 IN_PYTORCH = [
@@ -155,6 +168,7 @@ IN_PYTORCH = [
         "AdamW", {"lr": 0.01, "eps": 1e-20, "weight_decay": 0.1},
     ),
     ("Adamax", {"learning_rate": 0.01, "epsilon": 0}, "Adamax", {"lr": 0.01, "eps": 1e-20}),
+    ("RAdam", {"learning_rate": 0.01, "epsilon": 0}, "RAdam", {"lr": 0.01, "eps": 1e-20}),
 ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@
   X(adam_amsgrad, (Adam<true>), "momentum velocity velocity_hat", "beta_1 beta_2 epsilon")                          \
   X(nadam, (Nadam), "momentum velocity", "beta_1 beta_2 epsilon")                                                   \
   X(adamax, (Adamax), "momentum norm", "beta_1 beta_2 epsilon")                                                     \
+  X(radam, (RAdam), "momentum velocity", "beta_1 beta_2 epsilon")                                                   \
   X(lion, (Lion), "momentum", "beta_1 beta_2")
 
 namespace nnfast {

@@ -207,6 +207,32 @@ struct Adamax {
   }
 };
 
+// As Adam, where v has been seen long enough, with  α = r·lr·√(1 - β₂ᵗ) / (1 - β₁ᵗ)  and
+//   ρ∞ = 2/(1 - β₂) - 1,  ρ = ρ∞ - 2t·β₂ᵗ/(1 - β₂ᵗ),  r² = (ρ - 4)(ρ - 2)·ρ∞ / ((ρ∞ - 4)(ρ∞ - 2)·ρ);
+// before that, where ρ <= 5:  p -= lr/(1 - β₁ᵗ) · m
+struct RAdam {
+  static constexpr int kSlots = 2;
+  bool rectified;
+  V alpha, rest_1, rest_2, epsilon;
+
+  explicit RAdam(const UpdateArgs& args)
+      : rest_1(all(1 - args.hyper[0])), rest_2(all(1 - args.hyper[1])), epsilon(positive(args.hyper[2])) {
+    const double fading = power(args.hyper[1], args.step), seen = 1 - fading;
+    const double longest = 2 / (1 - args.hyper[1]) - 1, length = longest - 2.0 * args.step * fading / seen;
+    double rate = args.learning_rate / (1 - power(args.hyper[0], args.step));
+    rectified = length > 5;
+    if (rectified)
+      rate *= __builtin_sqrt(seen * (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length));
+    alpha = all(rate);
+  }
+  NNFAST_LAMBDA void step(V& p, V g, V* slots) const {
+    V &m = slots[0], &v = slots[1];
+    m += (g - m) * rest_1;
+    v += (g * g - v) * rest_2;
+    p -= rectified ? over_root(alpha * m, v, epsilon) : alpha * m;
+  }
+};
+
 // p -= lr·sign(β₁·m + (1 - β₁)·g),  m = β₂·m + (1 - β₂)·g
 struct Lion {
   static constexpr int kSlots = 1;

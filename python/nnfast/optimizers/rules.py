@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .optimizer import Optimizer, Rate, check_number, registry
 
-__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "Nadam", "RMSprop"]
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "Nadam", "RAdam", "RMSprop"]
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -385,6 +385,51 @@ class Adamax(Optimizer):
 
     def rule(self) -> tuple[str, dict[str, float]]:
         return "adamax", {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+
+
+@registry.add("radam")
+class RAdam(Optimizer):
+    """Adam whose first steps are shorter, without a warm-up of the rate: until v has been seen long enough.
+
+    ``α = r · lr · √(1 - β₂ᵗ) / (1 - β₁ᵗ)``, ``w -= α · m / (√v + ε)`` as in Adam, with ``ρ∞ = 2 / (1 - β₂) - 1``,
+    ``ρ = ρ∞ - 2 t β₂ᵗ / (1 - β₂ᵗ)`` and ``r² = (ρ - 4) (ρ - 2) ρ∞ / ((ρ∞ - 4) (ρ∞ - 2) ρ)``; where ρ is at most 5,
+    ``w -= lr · m / (1 - β₁ᵗ)``. Liu et al., 2019, https://arxiv.org/abs/1908.03265. Not in Keras; PyTorch's, whose ε is
+    by default 1e-8.
+
+    Parameters
+    ----------
+    learning_rate : float, LearningRateSchedule or callable, default 0.001
+        The learning rate.
+    beta_1 : float, default 0.9
+        β₁, how much of the mean gradient is kept in each step.
+    beta_2 : float, default 0.999
+        β₂, how much of the mean square is kept in each step.
+    epsilon : float, default 1e-7
+        ε, against division by zero.
+    **options
+        See :class:`Optimizer`.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **options: Unpack[Options],
+    ):
+        super().__init__(learning_rate, **options)
+        self.beta_1 = check_share("beta_1", beta_1)
+        self.beta_2 = check_share("beta_2", beta_2)
+        self.epsilon = check_number("epsilon", epsilon, 0)
+
+    def rule(self) -> tuple[str, dict[str, float]]:
+        return "radam", {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
 
 @registry.add()
