@@ -48,7 +48,7 @@ GEMMS = [
 OPTIMIZERS_BY_SLOTS = [
     ("sgd",),
     ("momentum", "nesterov", "adagrad", "rmsprop", "lion"),
-    ("adadelta", "adam", "adamw", "nadam", "adamax"),
+    ("adadelta", "adam", "adamw", "nadam", "adamax", "radam"),
 ]
 TENSORS, TENSOR_SIZE = 10, 1_000_000
 

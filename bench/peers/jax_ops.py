@@ -118,6 +118,16 @@ def adamax(p, g, s, t, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-
     return p - learning_rate / (1 - beta_1**t) * m / (u + epsilon), [m, u]
 
 
+def radam(p, g, s, t, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7):  # type: ignore[no-untyped-def]
+    m = s[0] + (g - s[0]) * (1 - beta_1)
+    v = s[1] + (g * g - s[1]) * (1 - beta_2)
+    seen, longest = 1 - beta_2**t, 2 / (1 - beta_2) - 1
+    length = longest - 2 * t * (1 - seen) / seen
+    squared = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+    rectified = jnp.sqrt(jnp.maximum(squared, 0) * seen) / (jnp.sqrt(v) + epsilon)
+    return p - learning_rate / (1 - beta_1**t) * m * jnp.where(length > 5, rectified, 1.0), [m, v]
+
+
 def lion(p, g, s, t, learning_rate=1e-3, beta_1=0.9, beta_2=0.99):  # type: ignore[no-untyped-def]
     step = jnp.sign(s[0] * beta_1 + g * (1 - beta_1))
     return p - learning_rate * step, [s[0] * beta_2 + g * (1 - beta_2)]
@@ -135,6 +145,7 @@ OPTIMIZERS: dict[str, tuple[Any, dict[str, Any], int]] = {
     "adamw": (adam, {"weight_decay": 4e-3}, 2),
     "nadam": (nadam, {}, 3),
     "adamax": (adamax, {}, 2),
+    "radam": (radam, {}, 2),
     "lion": (lion, {}, 1),
 }
 

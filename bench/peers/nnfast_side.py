@@ -218,6 +218,7 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "adamw": ("AdamW", {"weight_decay": 4e-3}),
     "nadam": ("Nadam", {}),
     "adamax": ("Adamax", {}),
+    "radam": ("RAdam", {}),
     "lion": ("Lion", {}),
 }
 

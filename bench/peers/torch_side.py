@@ -230,6 +230,7 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     # Keras decays Nadam's momentum by 0.96 a step
     "nadam": (torch.optim.NAdam, {"eps": 1e-7, "momentum_decay": 1.0}),
     "adamax": (torch.optim.Adamax, {"eps": 1e-7}),
+    "radam": (torch.optim.RAdam, {"eps": 1e-7}),
 }
 FUSED = ("sgd", "momentum", "nesterov", "adagrad", "adam", "adamw")
 
