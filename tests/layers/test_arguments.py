@@ -1,5 +1,7 @@
 """Arguments and masks: what layers do with the less common ones, and what they say of wrong ones."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -87,11 +89,80 @@ def test_first_contents_of_an_embedding():
         (lambda: layers.Add().compute_mask([x, x], x), ValueError, "`mask` should be a list"),
         (lambda: layers.Add().compute_mask(x, [None, None]), ValueError, "`inputs` should be a list"),
         (lambda: layers.Add().compute_mask([x, x], [None]), ValueError, "should have the same length"),
+        (lambda: layers.Embedding(4, 2, mask_zero=True), ValueError, "unknown mask_zero; there are no masks: give"),
+        (lambda: layers.Embedding(4, 2, lora_rank=1), ValueError, "unknown lora_rank; there are no adapters of low"),
+        (lambda: layers.Dense(2, quantization_config={}), ValueError, "there is no quantization: weights are float32"),
+        (lambda: layers.BatchNormalization(renorm=True), ValueError, "there is no batch renormalization: leave it out"),
+        (lambda: layers.BatchNormalization(synchronized=True), ValueError, "there is one device, whose batch is whole"),
+        (lambda: layers.LayerNormalization(rms_scaling=True), ValueError, "use the layer RMSNormalization"),
+        (lambda: layers.Lambda(np.abs, mask=x), ValueError, "unknown mask; there are no masks"),
+        (lambda: layers.Input((3,), sparse=True), ValueError, "tensors are dense: use x.toarray"),
+        (lambda: layers.Input((3,), ragged=True), ValueError, "rows are of one length: pad them"),
+        (lambda: layers.Input((3,), optional=True), ValueError, "inputs are never optional: make a model without it"),
+        (lambda: layers.Input((3,), tensor=x), ValueError, "symbolic tensors are made by Input"),
     ],
 )
 def test_wrong_arguments(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_arguments_of_keras_that_ask_for_nothing_pass():
+    layers.Embedding(4, 2, mask_zero=False, lora_rank=None, quantization_config=None)
+    layers.BatchNormalization(renorm=False, renorm_clipping=None, renorm_momentum=0.99, synchronized=False)
+    layers.LayerNormalization(rms_scaling=False)
+    layers.Input((3,), sparse=False, ragged=False, optional=False, tensor=None)
+    with pytest.raises(ValueError, match="received the unknown mask_zero$"):
+        layers.Dense(2, mask_zero=False)
+
+
+def positional(cls):
+    """The arguments that go by position, and whether more of them follow that are handed on."""
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return names, any(p.kind is p.VAR_POSITIONAL for p in parameters)
+
+
+# Each of Keras's names that hold `padding` or `cropping` for nnfast's `borders`.
+RENAMED = {f"{kind}{rank}D" for kind in ("ZeroPadding", "Cropping") for rank in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("family", ["layers", "losses", "metrics", "callbacks", "initializers", "regularizers"])
+def test_arguments_stand_in_the_order_of_keras(family):
+    keras = pytest.importorskip("keras")
+    pytest.importorskip("torch")
+    compared = 0
+    for name, cls in vars(getattr(nnfast, family)).items():
+        other = getattr(getattr(keras, family), name, None)
+        if not (isinstance(cls, type) and isinstance(other, type)) or name in RENAMED:
+            continue
+        (ours, more), (theirs, _) = positional(cls), positional(other)
+        left_out = getattr(cls, "left_out", {})
+        count = len(ours) if more else min(len(ours), len(theirs))
+        assert ours[:count] == theirs[:count], f"{family}.{name}"
+        # What is not taken by position is left out on purpose, or can be given by name only.
+        assert more or name in ("InputLayer",) or set(theirs[count:]) <= {*left_out, "renorm_momentum"}, name
+        compared += 1
+    assert compared > 3
+
+
+def test_arguments_that_are_handed_on_by_position():
+    more = (None, False, "zeros", "ones", None, "l2", None, None, "non_neg")
+    for conv in (layers.Conv1DTranspose, layers.Conv2DTranspose):
+        layer = conv(2, 3, 1, "same", None, "channels_last", 1, *more)
+        assert (layer.use_bias, type(layer.bias_regularizer).__name__) == (False, "L2")
+        assert type(layer.bias_constraint or layer.kernel_constraint).__name__ == "NonNeg"
+    layer = layers.Conv3DTranspose(2, 3, 2, "same", "channels_last", 1, 1, *more)
+    assert (layer.output_padding, layer.groups, layer.use_bias) == ((1, 1, 1), 1, False)
+    assert layers.Conv3DTranspose.from_config(layer.get_config()).get_config() == layer.get_config()
+    for layer in (
+        layers.LayerNormalization(-1, 1e-3, True, True, "ones", "zeros"),
+        layers.GroupNormalization(2, -1, 1e-3, True, True, "ones", "zeros"),
+        layers.BatchNormalization(-1, 0.9, 1e-3, True, True, "ones", "zeros", "zeros", "ones", "l2"),
+    ):
+        assert type(layer.beta_initializer).__name__ == "Ones"
+    assert type(layer.beta_regularizer).__name__ == "L2"
+    assert layers.SpatialDropout1D(0.5, 3, "a").name == layers.SpatialDropout2D(0.5, None, 3, "a").name == "a"
 
 
 def test_a_reshape_says_what_it_makes_of_unknown_sizes():

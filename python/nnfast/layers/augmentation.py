@@ -412,7 +412,7 @@ class RandomCrop(BaseAugmentation):
     ----------
     height, width : int
         The size of the part.
-    seed, data_format, **kwargs
+    seed, data_format, name, **kwargs
         As in :class:`BaseAugmentation`.
 
     Notes
@@ -425,8 +425,16 @@ class RandomCrop(BaseAugmentation):
         If a size is not positive.
     """
 
-    def __init__(self, height: int, width: int, seed: int | None = None, data_format: str | None = None, **kwargs: Any):
-        super().__init__(seed, data_format, **kwargs)
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        seed: int | None = None,
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(seed, data_format, name=name, **kwargs)
         for name, size in (("height", height), ("width", width)):
             if not isinstance(size, int) or size < 1:
                 raise ValueError(

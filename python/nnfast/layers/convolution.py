@@ -258,9 +258,10 @@ class BaseConvTranspose(BaseConv):
         output_padding: Any = None,
         data_format: str | None = None,
         dilation_rate: Sizes = 1,
+        *more: Any,
         **kwargs: Any,
     ):
-        super().__init__(filters, kernel_size, strides, padding, data_format, dilation_rate, **kwargs)
+        super().__init__(filters, kernel_size, strides, padding, data_format, dilation_rate, 1, *more, **kwargs)
         self.output_padding = (
             None if output_padding is None else per_axis(self, "output_padding", output_padding, self.rank, least=0)
         )
@@ -283,8 +284,8 @@ _TRANSPOSE_DOC = """The gradient of a convolution over {axes} as a layer: it enl
 
     Parameters
     ----------
-    filters, kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, **kwargs
-        As in :class:`Conv{rank}D`.
+    filters, kernel_size, strides, padding, data_format, dilation_rate, *more, **kwargs
+        As in :class:`Conv{rank}D`, without its groups.
     output_padding : int or {rank} int, optional
         How much larger the output is than the smallest that fits; by default `padding` decides.
 
@@ -294,10 +295,28 @@ _TRANSPOSE_DOC = """The gradient of a convolution over {axes} as a layer: it enl
     """
 
 
+class _DataFormatFirst(BaseConvTranspose):
+    """Keras's order of arguments in three dimensions."""
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Sizes,
+        strides: Sizes = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        output_padding: Any = None,
+        *more: Any,
+        **kwargs: Any,
+    ):
+        super().__init__(filters, kernel_size, strides, padding, output_padding, data_format, *more, **kwargs)
+
+
 def _make_transpose(name: str, rank: int, axes: str) -> type[BaseConvTranspose]:
     doc = _TRANSPOSE_DOC.format(axes=axes, rank=rank)
-    cls = type(name, (BaseConvTranspose,), {"rank": rank, "__doc__": doc, "__module__": __name__})
-    return layer_registry.add()(cls)
+    base = _DataFormatFirst if rank == 3 else BaseConvTranspose
+    cls = type(name, (base,), {"rank": rank, "__doc__": doc, "__module__": __name__})
+    return layer_registry.add(f"Convolution{rank}DTranspose")(cls)
 
 
 Conv1DTranspose = _make_transpose("Conv1DTranspose", 1, "steps")

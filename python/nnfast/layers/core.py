@@ -17,11 +17,20 @@ from .layer import Layer, layer_registry
 class InputLayer(Layer):
     """The place where arrays enter a model. Use :func:`Input`."""
 
+    left_out = {
+        "sparse": "tensors are dense: use x.toarray()",
+        "ragged": "rows are of one length: pad them",
+        "optional": "inputs are never optional: make a model without it",
+        "input_tensor": "symbolic tensors are made by Input(shape)",
+        "tensor": "symbolic tensors are made by Input(shape)",
+    }
+
     def __init__(
         self,
         shape: Sequence[int | None] | None = None,
         batch_size: int | None = None,
         dtype: str | None = None,
+        *,
         batch_shape: Sequence[int | None] | None = None,
         name: str | None = None,
         **kwargs: Any,
@@ -65,8 +74,10 @@ def Input(  # noqa: N802  Keras's name
     shape: Sequence[int | None] | None = None,
     batch_size: int | None = None,
     dtype: str | None = None,
+    *,
     batch_shape: Sequence[int | None] | None = None,
     name: str | None = None,
+    **kwargs: Any,
 ) -> KerasTensor:
     """Return a symbolic tensor for a model to start from.
 
@@ -82,6 +93,8 @@ def Input(  # noqa: N802  Keras's name
         Instead of `shape`: with the batch axis.
     name : str, optional
         The input's name.
+    **kwargs
+        Those of :class:`Layer`; Keras's ``sparse``, ``ragged``, ``optional`` and ``tensor`` where they ask for nothing.
 
     Raises
     ------
@@ -89,7 +102,9 @@ def Input(  # noqa: N802  Keras's name
         If both or neither of `shape` and `batch_shape` are given, or `batch_size` beside `batch_shape`; or a size is
         negative.
     """
-    return InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, batch_shape=batch_shape, name=name).output
+    return InputLayer(
+        shape=shape, batch_size=batch_size, dtype=dtype, batch_shape=batch_shape, name=name, **kwargs
+    ).output
 
 
 @layer_registry.add()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import activations, constraints, initializers, ops, regularizers
-from .layer import Layer, layer_registry
+from .layer import WITHOUT_ADAPTERS, Layer, layer_registry
 
 
 @layer_registry.add()
@@ -39,6 +39,8 @@ class Dense(Layer):
     ValueError
         If `units` is not a positive integer, or the input has no last axis of known length.
     """
+
+    left_out = WITHOUT_ADAPTERS
 
     def __init__(
         self,

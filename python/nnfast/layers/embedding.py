@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import constraints, initializers, ops, regularizers
-from .layer import Layer, layer_registry
+from .layer import WITHOUT_ADAPTERS, Layer, layer_registry
 
 
 @layer_registry.add()
@@ -22,11 +22,19 @@ class Embedding(Layer):
         The table's first contents.
     embeddings_regularizer, embeddings_constraint : optional
         Of the table.
+    mask_zero : bool, default False
+        Taken for Keras's sake; only False, since there are no masks.
     weights : array-like of shape (input_dim, output_dim), optional
         The table's first contents, in place of `embeddings_initializer`; not part of the configuration.
     **kwargs
         Those of :class:`Layer`.
     """
+
+    left_out = {
+        "mask_zero": "there are no masks: give padded steps a sample_weight of 0, or pool with GlobalAveragePooling1D, "
+        "whose call takes a mask",
+        **WITHOUT_ADAPTERS,
+    }
 
     def __init__(
         self,
@@ -35,10 +43,11 @@ class Embedding(Layer):
         embeddings_initializer: Any = "uniform",
         embeddings_regularizer: Any = None,
         embeddings_constraint: Any = None,
+        mask_zero: bool = False,
         weights: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(mask_zero=mask_zero, **kwargs)
         for name, value in (("input_dim", input_dim), ("output_dim", output_dim)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"Embedding {self.name!r}: `{name}` must be a positive integer; received {value!r}")

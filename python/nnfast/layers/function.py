@@ -22,6 +22,8 @@ class Lambda(Layer):
         ``function(inputs, **arguments)``; several inputs are passed one after the other, or as the list they came in.
     output_shape : optional
         For Keras's sake; the shape follows from the function.
+    mask : None
+        For Keras's sake; there are no masks.
     arguments : dict, optional
         Further arguments by name.
     **kwargs
@@ -35,14 +37,17 @@ class Lambda(Layer):
         When it is saved, if the function has no name of its own; when it is loaded, if no function has the name.
     """
 
+    left_out = {"mask": "there are no masks"}
+
     def __init__(
         self,
         function: Callable[..., Any],
         output_shape: Any = None,
+        mask: Any = None,
         arguments: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(mask=mask, **kwargs)
         if not callable(function):
             raise TypeError(f"Lambda {self.name!r}: expected a function; received {function!r}")
         self.function = function

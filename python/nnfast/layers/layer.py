@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,14 @@ def note_change() -> None:
     """Make all planned steps invalid."""
     global _changes
     _changes += 1
+
+
+# Arguments of several of Keras's layers; see `Layer.left_out`.
+WITHOUT_ADAPTERS = {
+    "lora_rank": "there are no adapters of low rank: freeze layers by trainable = False",
+    "lora_alpha": "there are no adapters of low rank",
+    "quantization_config": "there is no quantization: weights are float32",
+}
 
 
 class Layer:
@@ -59,6 +67,9 @@ class Layer:
     _trainable: bool
     _arguments: tuple[Any, Any]
     built: bool
+    # Keras's arguments for what nnfast does without, each with what to do instead. None and False ask for nothing: they
+    # pass.
+    left_out: Mapping[str, str] = {}
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
@@ -87,9 +98,15 @@ class Layer:
     ):
         width = kwargs.pop("input_dim", None)
         self._input_shape_given = kwargs.pop("input_shape", None if width is None else (width,))
+        kwargs = {
+            key: value
+            for key, value in kwargs.items()
+            if not (key in self.left_out and (value is None or value is False))
+        }
         if kwargs:
             raise ValueError(
                 f"{type(self).__name__}: expected arguments of its signature; received the unknown {', '.join(kwargs)}"
+                + "".join(f"; {self.left_out[key]}" for key in kwargs if key in self.left_out)
             )
         if dtype is not None and str(getattr(dtype, "name", dtype)) not in ("float32", "int32"):
             raise ValueError(f"{type(self).__name__}: expected dtype 'float32'; received {dtype!r}")

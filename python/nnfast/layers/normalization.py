@@ -89,10 +89,17 @@ class BatchNormalization(_Normalization):
         Added to the variance.
     center, scale : bool, default True
         Whether to add beta, to multiply by gamma.
-    **kwargs
+    *more, **kwargs
         Initializers, regularizers and constraints of beta and gamma, ``moving_mean_initializer`` ("zeros"),
         ``moving_variance_initializer`` ("ones"), and those of :class:`Layer`.
     """
+
+    left_out = {
+        "renorm": "there is no batch renormalization: leave it out, or use LayerNormalization or GroupNormalization, "
+        "which do not depend on the batch",
+        "renorm_clipping": "there is no batch renormalization",
+        "synchronized": "there is one device, whose batch is whole: leave it out",
+    }
 
     def __init__(
         self,
@@ -105,9 +112,11 @@ class BatchNormalization(_Normalization):
         gamma_initializer: Any = "ones",
         moving_mean_initializer: Any = "zeros",
         moving_variance_initializer: Any = "ones",
+        *more: Any,
         **kwargs: Any,
     ):
-        super().__init__(axis, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
+        kwargs.pop("renorm_momentum", None)  # means something beside renorm=True only
+        super().__init__(axis, epsilon, center, scale, beta_initializer, gamma_initializer, *more, **kwargs)
         if not isinstance(axis, int):
             raise ValueError(f"BatchNormalization {self.name!r}: expected one axis; received {axis!r}")
         self.momentum = momentum
@@ -181,12 +190,16 @@ class LayerNormalization(_Normalization):
         Added to the variance.
     center, scale : bool, default True
         Whether to add beta, to multiply by gamma.
-    **kwargs
+    *more, **kwargs
         Initializers, regularizers and constraints of beta and gamma, and those of :class:`Layer`.
     """
 
-    def __init__(self, axis: Any = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **kwargs: Any):
-        super().__init__(_checked_axis(axis), epsilon, center, scale, **kwargs)
+    left_out = {"rms_scaling": "use the layer RMSNormalization"}
+
+    def __init__(
+        self, axis: Any = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True, *more: Any, **kwargs: Any
+    ):
+        super().__init__(_checked_axis(axis), epsilon, center, scale, *more, **kwargs)
 
     def build(self, input_shape: Any) -> None:
         order, count = _at_the_end(self.axis, len(input_shape))
@@ -217,7 +230,7 @@ class GroupNormalization(_Normalization):
         Added to the variance.
     center, scale : bool, default True
         Whether to add beta, to multiply by gamma.
-    **kwargs
+    *more, **kwargs
         Initializers, regularizers and constraints of beta and gamma, and those of :class:`Layer`.
     """
 
@@ -228,9 +241,10 @@ class GroupNormalization(_Normalization):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
+        *more: Any,
         **kwargs: Any,
     ):
-        super().__init__(axis, epsilon, center, scale, **kwargs)
+        super().__init__(axis, epsilon, center, scale, *more, **kwargs)
         if not isinstance(groups, int) or (groups < 1 and groups != -1):
             raise ValueError(
                 f"GroupNormalization {self.name!r}: Invalid value for argument `groups`: expected a positive integer, "

@@ -24,7 +24,7 @@ class BasePooling(Layer):
         what lies outside does not count.
     data_format : str, optional
         Only ``"channels_last"``.
-    **kwargs
+    name, **kwargs
         Those of :class:`Layer`.
     """
 
@@ -33,9 +33,9 @@ class BasePooling(Layer):
 
     def __init__(
         self, pool_size: Sizes = 2, strides: Sizes | None = None, padding: str = "valid",
-        data_format: str | None = None, **kwargs: Any,
+        data_format: str | None = None, name: str | None = None, **kwargs: Any,
     ):  # fmt: skip
-        super().__init__(**kwargs)
+        super().__init__(name=name, **kwargs)
         check_data_format(self, data_format)
         self.pool_size = per_axis(self, "pool_size", pool_size, self.rank)
         self.strides = self.pool_size if strides is None else per_axis(self, "strides", strides, self.rank)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops, regularizers
-from .core import Dropout, check_noise_shape, full_noise_shape
+from .core import Dropout, check_data_format, check_noise_shape, full_noise_shape
 from .layer import Layer, layer_registry
 
 
@@ -21,10 +21,16 @@ def _check_rate(layer: Layer, rate: Any, name: str = "rate") -> float:
 class _SpatialDropout(Dropout):
     rank = 2
 
-    def __init__(self, rate: float, seed: int | None = None, data_format: str | None = None, **kwargs: Any):
-        from .core import check_data_format
-
-        super().__init__(rate, seed=seed, **kwargs)
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(rate, seed=seed, name=name, dtype=dtype, **kwargs)
         check_data_format(self, data_format)
         self.noise_shape = (None, *(1,) * self.rank, None)
 
@@ -34,9 +40,17 @@ class _SpatialDropout(Dropout):
         return config
 
 
+class _WithoutDataFormat(_SpatialDropout):
+    """Keras's order of arguments in one dimension."""
+
+    def __init__(self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None, **kwargs: Any):
+        super().__init__(rate, kwargs.pop("data_format", None), seed, name, dtype, **kwargs)
+
+
 def _spatial(rank: int) -> Any:
     doc = f"Drops whole channels, over {rank} spatial axes; ``rate``, ``seed`` as in Dropout (Tompson et al., 2014)."
-    cls = type(f"SpatialDropout{rank}D", (_SpatialDropout,), {"rank": rank, "__doc__": doc, "__module__": __name__})
+    base = _WithoutDataFormat if rank == 1 else _SpatialDropout
+    cls = type(f"SpatialDropout{rank}D", (base,), {"rank": rank, "__doc__": doc, "__module__": __name__})
     return layer_registry.add()(cls)
 
 
