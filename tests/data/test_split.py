@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nnfast.data import train_validation_test_split
 
 
+@example(sizes=[1, 1, 1, 4], validation_size=0.0, test_size=0.375, seed=0)
 @given(
     sizes=st.lists(st.integers(1, 40), min_size=1, max_size=6),
     validation_size=st.floats(0, 0.4),
@@ -29,8 +30,8 @@ def test_stratified_parts_are_a_partition_with_the_proportions_of_the_whole(size
     counts = np.array([np.bincount(part[1], minlength=len(sizes)) for part in parts])
     assert counts[0].min() >= 1
     expected = np.array([len(part[0]) for part in parts])[:, None] * np.array(sizes) / n
-    # One sample by rounding in each of the two draws, and one where a class kept its last.
-    assert np.abs(counts - expected).max() < 3
+    # One sample by rounding in each of the two draws, and one for each class that kept its last.
+    assert np.abs(counts - expected).max() < 2 + len(sizes)
 
 
 def test_the_seed_decides():

@@ -97,10 +97,14 @@ def _draw_stratified(
     classes, sizes = np.unique(labels[samples], return_counts=True)
     quotas = count * sizes / len(samples)
     takes = np.floor(quotas).astype(int)
-    # The largest remainders get the samples that rounding down left over; no class gives away its last sample.
-    remainders = np.where(takes < sizes - 1, quotas - takes, -1)
-    by_remainder = np.lexsort((rng.random(len(classes)), -remainders))
-    takes[by_remainder[: count - takes.sum()]] += 1
+    # The largest remainders get the samples that rounding down left over; no class gives away its last sample while
+    # another has one to spare.
+    while left := count - takes.sum():
+        spare = takes < sizes - 1
+        spare = spare if spare.any() else takes < sizes
+        remainders = np.where(spare, quotas - takes, -np.inf)
+        by_remainder = np.lexsort((rng.random(len(classes)), -remainders))
+        takes[by_remainder[: min(left, spare.sum())]] += 1
     drawn = np.concatenate(
         [np.flatnonzero(labels[samples] == label)[:take] for label, take in zip(classes, takes, strict=True)]
     )
