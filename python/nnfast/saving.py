@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -179,17 +180,32 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     _write(filepath, _weight_tensors(model), {}, overwrite)
 
 
-def load_weights(model: Any, filepath: Any) -> None:
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
     """Read weights into a model; see `Model.load_weights`.
 
     Raises
     ------
     ValueError
-        If the file is damaged, or its weights are not those of the model.
+        If the file is damaged, or, unless `skip_mismatch` is set, its weights are not those of the model.
     """
     _require_weights(model)
     _, tensors = _read(filepath)
-    _set_weights(model, tensors, filepath)
+    if not skip_mismatch:
+        _set_weights(model, tensors, filepath)
+        return
+    saved = [tensors[key] for key in sorted(tensors) if key.startswith("weights/")]
+    skipped = [weight.path for weight in model.weights[len(saved) :]]
+    for weight, value in zip(model.weights, saved, strict=False):
+        if value.shape == weight.shape:
+            weight.assign(value)
+        else:
+            skipped.append(weight.path)
+    if skipped:
+        warnings.warn(
+            f"{filepath}: weights of other shapes than the model's, or none, stand in place of {', '.join(skipped)}; "
+            "these keep what they hold",
+            stacklevel=3,
+        )
 
 
 def _require_weights(model: Any) -> None:

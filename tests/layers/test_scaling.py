@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from keras_results import array
 from nnfast import Input, Sequential, layers
 from nnfast.layers import MinMaxScaling, Normalization, Rescaling
 
@@ -31,6 +32,19 @@ def test_adapted_statistics_are_those_of_the_data(axis, x, axes):
     layer.adapt(x)
     low, high = x.min(axes, keepdims=True), x.max(axes, keepdims=True)
     np.testing.assert_allclose(layer(x), (x - low) / (high - low), rtol=1e-4, atol=1e-6)
+
+
+def test_weights_of_a_normalization_are_those_of_keras():
+    keras = pytest.importorskip("keras")
+    pytest.importorskip("torch")
+    ours, theirs = Normalization(), keras.layers.Normalization()
+    theirs.adapt(np.arange(12.0).reshape(4, 3))
+    ours.build((None, 3))
+    assert [(w.name, w.shape, w.dtype) for w in ours.weights] == [
+        (w.name, tuple(w.shape), w.dtype) for w in theirs.weights
+    ]
+    ours.set_weights([array(w) for w in theirs.weights])
+    np.testing.assert_allclose(ours(np.eye(3)), array(theirs(np.eye(3, dtype="float32"))), rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [Normalization, MinMaxScaling])

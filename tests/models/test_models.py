@@ -16,6 +16,35 @@ def dense(x, layer, activation=lambda z: z):
     return activation(x @ kernel + bias)
 
 
+@pytest.mark.parametrize(
+    ("shape", "given"),
+    [((1,), (5,)), ((1,), (5, 1, 1)), ((4,), (5, 4, 1)), ((8, 8, 1), (5, 8, 8)), ((8, 8), (5, 8, 8, 1))],
+)
+def test_a_last_axis_of_length_1_comes_or_goes(shape, given):
+    inputs = layers.Input(shape)
+    data = np.random.default_rng(0).normal(size=given).astype(np.float32)
+    wanted = data.reshape(5, *shape)
+    for model in (nnfast.Model(inputs, layers.Identity()(inputs)), nnfast.Sequential([inputs, layers.Identity()])):
+        np.testing.assert_array_equal(model.predict(data, verbose=0), wanted)
+        np.testing.assert_array_equal(model.predict_on_batch(data), wanted)
+        np.testing.assert_array_equal(model(data), wanted)
+
+
+def test_a_model_called_on_nothing():
+    inputs = [layers.Input((3,), name="a"), layers.Input((3,), name="b")]
+    model = nnfast.Model(inputs, layers.Add()(inputs), name="m")
+    with pytest.raises(ValueError, match="'m', input 'b': expected an array or tensor of shape .* received None"):
+        model([np.zeros((2, 3), np.float32), None])
+
+
+@pytest.mark.parametrize("steps", ["x", 0, -1, 1.5, None])
+def test_steps_per_execution(steps):
+    model = nnfast.Sequential([layers.Input((3,)), layers.Dense(1)])
+    with pytest.raises(ValueError, match="steps_per_execution: expected a positive integer; received"):
+        model.compile("sgd", "mse", steps_per_execution=steps)
+    assert not model.compiled
+
+
 def test_sequential_computes_its_layers_in_turn():
     model = nnfast.Sequential([layers.Dense(5, activation="relu"), layers.Dense(2)])
     assert not model.built

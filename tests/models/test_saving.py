@@ -41,6 +41,21 @@ def test_round_trip(make, tmp_path):
     assert again.get_config() == model.get_config()
 
 
+def test_weights_that_do_not_fit_are_skipped(tmp_path):
+    model = make_sequential()
+    model.save_weights(tmp_path / "w.safetensors")
+    head = [layers.Dense(2, name="head"), layers.Dense(1, name="last")]
+    other = nnfast.Sequential([layers.Input((6,)), layers.Dense(5, activation="tanh"), layers.Dropout(0.1), *head])
+    before = other.get_weights()
+    with pytest.raises(ValueError, match="expected 6 weights"):
+        other.load_weights(tmp_path / "w.safetensors")
+    with pytest.warns(UserWarning, match="in place of last/kernel, last/bias, head/kernel, head/bias; these keep"):
+        other.load_weights(tmp_path / "w.safetensors", skip_mismatch=True)
+    for i, weight in enumerate(other.get_weights()):
+        np.testing.assert_array_equal(weight, (model.get_weights() if i < 2 else before)[i])
+    make_sequential().load_weights(tmp_path / "w.safetensors", skip_mismatch=True)  # nothing to warn of
+
+
 def test_weights_only(tmp_path):
     model, other = make_sequential(), make_sequential()
     model.save_weights(tmp_path / "w.safetensors")

@@ -22,7 +22,7 @@ y = np.array([0, 1, 2, 0, 1, 2], np.int32)
     ("given_x", "given_y", "message"),
     [
         (x[:, :3], y, r"expected shape \(batch, 4\); received \(.*3\)"),
-        (x[..., None], y, r"expected shape \(batch, 4\)"),
+        (x[..., None, None], y, r"expected shape \(batch, 4\)"),
         (x[0], y, "expected shape"),
         (x[:0], y[:0], "expected at least one row"),
         (x, y[:5], "expected 6 rows, as in x; received 5"),
@@ -191,7 +191,7 @@ def test_tensors_do_not_branch():
 
 
 WRONG_INPUTS = [
-    (x[..., None], r"expected shape \(batch, 4\); received \(6, 4, 1\)"),
+    (x[..., None, None], r"expected shape \(batch, 4\); received \(6, 4, 1, 1\)"),
     (x[:, :3], r"expected shape \(batch, 4\); received \(6, 3\)"),
     (x[0], "add a batch axis|expected 4 rows, as in x; received 6"),
     (x[:0], "expected at least one row"),

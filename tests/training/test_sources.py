@@ -55,6 +55,46 @@ def same_weights(one, two):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_epochs_of_fewer_steps_go_on_through_the_rows(shuffle):
+    whole, parts, anew = make_model(), make_model(), make_model()
+    whole.fit(x, y, batch_size=8, shuffle=shuffle, epochs=2, verbose=0)
+    with pytest.warns(UserWarning, match="steps_per_epoch=2 steps; there are batches for 1 left in this pass"):
+        history = parts.fit(x, y, batch_size=8, shuffle=shuffle, epochs=6, steps_per_epoch=2, verbose=0).history
+    assert len(history["loss"]) == 6
+    same_weights(whole, parts)
+    with pytest.warns(UserWarning, match="steps_per_epoch=7 steps; there are batches for 5"):
+        anew.fit(x, y, batch_size=8, shuffle=shuffle, epochs=2, steps_per_epoch=7, verbose=0)
+    same_weights(whole, anew)
+
+
+def test_callbacks_count_the_steps_of_each_epoch_from_0():
+    seen = []
+
+    class Watch(nnfast.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            seen.append(batch)
+
+    make_model().fit(x, y, batch_size=10, epochs=2, steps_per_epoch=2, callbacks=[Watch()], verbose=0)
+    assert seen == [0, 1, 0, 1]
+
+
+def test_a_backup_within_a_pass_goes_on_with_its_rows(tmp_path):
+    class Stop(nnfast.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    whole, other = make_model(), make_model()
+    settings = {"batch_size": 10, "epochs": 2, "steps_per_epoch": 2, "verbose": 0}
+    whole.fit(x, y, **settings)
+    with pytest.raises(KeyboardInterrupt):
+        other.fit(x, y, callbacks=[nnfast.callbacks.BackupAndRestore(tmp_path / "b"), Stop()], **settings)
+    again = make_model()
+    again.fit(x, y, callbacks=[nnfast.callbacks.BackupAndRestore(tmp_path / "b")], **settings)
+    same_weights(whole, again)
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_tables(library):
     module = pytest.importorskip(library)

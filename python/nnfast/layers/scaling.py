@@ -196,6 +196,11 @@ class Normalization(_Adapted):
         """The variance, likewise."""
         return self._statistic(1)
 
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if self._given is None:  # Keras's third weight, which it leaves at 0: lists of weights fit
+            self.add_weight((), "zeros", dtype="int32", trainable=False, name="count")
+
     def call(self, inputs: Any) -> Any:
         mean, variance = self._values()
         deviation = ops.maximum(ops.sqrt(variance), _EPSILON)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import ops
 from ..layers.layer import Layer, deserialize, layer_registry, serialize
 from ..node import InputNode, LayerNode, Node, nodes_between
 from ..ops.apply import OperationNode, apply
@@ -129,8 +130,7 @@ class Functional(Model):
         given = self._arranged(inputs)
         values: dict[int, Any] = {}
         for tensor, value in zip(self.inputs, given, strict=True):
-            _check_input(self.name, tensor, value)
-            values[id(tensor)] = value
+            values[id(tensor)] = _checked_input(self.name, tensor, value)
 
         def value_of(leaf: Any) -> Any:
             return values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf
@@ -272,23 +272,35 @@ def distinct(names: Iterable[str]) -> list[str]:
     return result
 
 
-def _check_input(name: str, expected: KerasTensor, value: Any) -> None:
-    shape = tuple(value.shape)
-    fits = len(shape) == len(expected.shape) and all(
-        want is None or have is None or want == have for want, have in zip(expected.shape[1:], shape[1:], strict=True)
-    )  # any number of rows, as in Keras: the last batch may have fewer than Input's batch_size
-    if fits:
-        return
-    hint = ""
-    if len(shape) == len(expected.shape) - 1:
-        if expected.shape[-1] == 1:
-            hint = "; add a channel axis, e.g. x[..., None]"
-        elif expected.shape[1:] == shape:
-            hint = "; add a batch axis, e.g. x[None]"
+def _checked_input(name: str, expected: KerasTensor, value: Any) -> Any:
+    """Return what enters a model, with a last axis of length 1 added or dropped where that makes it fit, as in Keras.
+
+    Raises
+    ------
+    ValueError
+        If it does not fit.
+    """
+    if not hasattr(value, "shape"):
+        raise ValueError(
+            f"Model {name!r}, input {expected.name!r}: expected an array or tensor of shape {_show(expected.shape)}; "
+            f"received {value!r}"
+        )
+    shape, wanted = tuple(value.shape), expected.shape
+    if len(shape) == len(wanted) - 1 and shape and wanted[-1] == 1 and _fits(shape, wanted[:-1]):
+        return ops.expand_dims(value, -1)
+    if len(shape) == len(wanted) + 1 and shape[-1] == 1 and _fits(shape[:-1], wanted):
+        return ops.squeeze(value, -1)
+    if len(shape) == len(wanted) and _fits(shape, wanted):
+        return value
     raise ValueError(
-        f"Model {name!r}, input {expected.name!r}: expected shape {_show(expected.shape)}; "
-        f"received {_show(shape)}{hint}"
+        f"Model {name!r}, input {expected.name!r}: expected shape {_show(wanted)}; received {_show(shape)}"
+        + ("; add a batch axis, e.g. x[None]" if wanted[1:] == shape else "")
     )
+
+
+def _fits(shape: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
+    """Whether all sizes but the first agree: the last batch may have fewer rows than Input's batch_size."""
+    return all(want is None or have is None or want == have for want, have in zip(wanted[1:], shape[1:], strict=True))
 
 
 def _show(shape: tuple[Any, ...]) -> str:

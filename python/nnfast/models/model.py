@@ -172,7 +172,8 @@ class Model(Layer):
         Raises
         ------
         ValueError
-            If a name is unknown, or `metrics` neither a list nor a dictionary.
+            If a name is unknown, `metrics` neither a list nor a dictionary, or `steps_per_execution` not a positive
+            integer.
         TypeError
             If something can be no optimizer, loss, weight of a loss or metric.
         NotImplementedError
@@ -185,6 +186,8 @@ class Model(Layer):
                     "its own, which would never be called; write the loss with nnfast.ops as a function of "
                     "(y_true, y_pred), or call self.add_loss in call()"
                 )
+        if not isinstance(steps_per_execution, (int, np.integer)) or steps_per_execution < 1:
+            raise ValueError(f"steps_per_execution: expected a positive integer; received {steps_per_execution!r}")
         self._compiled = Compiled(optimizer, loss, loss_weights, metrics, weighted_metrics)
         self._programs = Programs(self)
         self.seed = random.next_seed()
@@ -319,8 +322,11 @@ class Model(Layer):
             A weight for each row.
         initial_epoch : int, default 0
             The first epoch's number.
-        steps_per_epoch, validation_steps : int, optional
-            Fewer steps than there are.
+        steps_per_epoch : int, optional
+            Fewer steps than there are in the data: the next epoch goes on where the last one ended. Where the data end,
+            the epoch does too, with a warning, and the next one begins anew.
+        validation_steps : int, optional
+            Fewer steps than there are, from the first.
         validation_batch_size : int, optional
             By default `batch_size`.
         validation_freq : int or collection of int, default 1
@@ -578,9 +584,18 @@ class Model(Layer):
         """Write the weights to a safetensors file."""
         saving.save_weights(self, filepath, overwrite)
 
-    def load_weights(self, filepath: Any) -> None:
-        """Read the weights that :meth:`save_weights` or :meth:`save` wrote."""
-        saving.load_weights(self, filepath)
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Read the weights that :meth:`save_weights` or :meth:`save` wrote.
+
+        Parameters
+        ----------
+        filepath : path
+            The file.
+        skip_mismatch : bool, default False
+            Leave weights alone in whose place, in the order of `weights`, the file has one of another shape or none; a
+            warning names them. By default that is an error, and nothing is read.
+        """
+        saving.load_weights(self, filepath, skip_mismatch)
 
 
 def keys_of(outputs: Any) -> list[str] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,12 +50,13 @@ class Source:
         """Everything a program reads."""
         return [*self.x, *self.y, *self.weights]
 
-    def stretches(self, steps: int) -> Iterator[tuple[int, int, int]]:
-        """Yield (first step, number of steps, rows of each) for the steps of one size."""
-        full = min(self.full, steps)
-        if full:
-            yield 0, full, self.batch_size
-        if steps > full:
+    def stretches(self, steps: int, begin: int = 0) -> Iterator[tuple[int, int, int]]:
+        """Yield (first batch, number of batches, rows of each) for so many steps from batch `begin` on, by size."""
+        end = min(begin + steps, self.steps)
+        full = min(self.full, end)
+        if full > begin:
+            yield begin, full - begin, self.batch_size
+        if end > full:
             yield full, 1, self.rest
 
 
@@ -84,27 +87,31 @@ def make_source(model: Any, x: Any, y: Any, sample_weight: Any, class_weight: An
     return Source(inputs, structure, targets, weights, int(batch_size))
 
 
-def run_epoch(model: Any, source: Source, purpose: str, calls: Any, shuffle: bool, steps: int) -> None:
-    """Run the steps of one epoch; metrics are left in the model."""
+def run_epoch(
+    model: Any, source: Source, purpose: str, calls: Any, shuffle: bool, steps: int, begin_batch: int = 0
+) -> None:
+    """Run the steps of one epoch, from this batch of the data on; metrics are left in the model."""
     mode = "train" if purpose == "train" else "test"
     wish = calls.wants_batches(mode)
     order = None
     if shuffle:
         # A function of the model's seed and the steps taken: training that is resumed goes on as it would have.
-        order = _core.permutation(source.rows, model.seed, model.optimizer.steps)
+        # Epochs of fewer steps share the order of the pass through the data that they belong to.
+        order = _core.permutation(source.rows, model.seed, max(0, model.optimizer.steps - begin_batch))
     begin = getattr(calls, f"on_{mode}_batch_begin")
     end = getattr(calls, f"on_{mode}_batch_end")
     looked = time.perf_counter()
     pace = 1  # steps between two looks
-    for first, count, size in source.stretches(steps):
+    for first, count, size in source.stretches(steps, begin_batch):
         program = model.programs.get(purpose, source.x, source.structure, source.y, source.weights, batch_size=size)
         done = 0
         while done < count:
-            step = first + done
+            batch = first + done
+            step = batch - begin_batch
             now = 1 if wish == "every" else count - done if wish == "never" else min(pace, count - done)
             if wish == "every":
                 begin(step)
-            row = step * source.batch_size
+            row = batch * source.batch_size
             rows = None if order is None else order[row : row + now * size]
             train_steps(model, program, source.arrays, rows, row, now)
             done += now
@@ -179,6 +186,7 @@ def fit(
     )
     model.stop_training = False
     model.resume_epoch = None
+    first_epoch = initial_epoch
     calls.on_train_begin()
     if model.resume_epoch is not None:  # a callback has restored a backup
         initial_epoch = model.resume_epoch
@@ -187,7 +195,10 @@ def fit(
         model.compile_settings.reset()
         calls.on_epoch_begin(epoch)
         if source is not None:
-            run_epoch(model, source, "train", calls, shuffle, steps or 0)
+            count = steps or source.steps
+            begin = (epoch - first_epoch) % math.ceil(source.steps / count) * count
+            _warn_of_the_end(min(count, source.steps - begin), steps_per_epoch)
+            run_epoch(model, source, "train", calls, shuffle, count, begin)
         else:
             _run_generator(model, _batches(x), "train", calls, steps, class_weight)
             if hasattr(x, "on_epoch_end"):
@@ -203,6 +214,15 @@ def fit(
         model.programs.average_weights()
     calls.on_train_end(logs)
     return model.history
+
+
+def _warn_of_the_end(steps: int, steps_per_epoch: int | None) -> None:
+    if steps_per_epoch is not None and steps < steps_per_epoch:
+        warnings.warn(
+            f"fit: expected data for steps_per_epoch={steps_per_epoch} steps; there are batches for {steps} left in "
+            "this pass, which end the epoch; the next epoch begins with the first row",
+            stacklevel=4,
+        )
 
 
 def evaluate(
