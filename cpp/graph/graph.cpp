@@ -6,7 +6,28 @@
 
 namespace nnfast {
 
+namespace {
+
+// Products and sums of sizes are then computed without overflow, and memory that does not exist is refused by the
+// allocator: 2^48 elements are 2^50 bytes.
+constexpr int64_t kLargest = int64_t{1} << 48;
+
+void require_possible(const Shape& shape, const std::string& what) {
+  int64_t room = kLargest;
+  bool empty = false;
+  for (int64_t size : shape) {
+    check(size >= 0 && size <= kLargest, what, ": expected sizes from 0 to 2^48; received the shape ", shape,
+          "; use smaller sizes");
+    empty = empty || size == 0;
+    if (size > 0) room /= size;
+  }
+  check(empty || room > 0, what, ": expected at most 2^48 elements; received the shape ", shape, "; use smaller sizes");
+}
+
+}  // namespace
+
 ValueId Graph::input(const Spec& spec) {
+  require_possible(spec.shape, "input");
   inputs_.push_back(static_cast<ValueId>(values_.size()));
   values_.push_back({Value::Source::input, spec, static_cast<int>(inputs_.size()) - 1, nullptr, nullptr});
   return inputs_.back();
@@ -41,6 +62,7 @@ std::vector<ValueId> Graph::add(std::shared_ptr<Op> op, const std::string& op_na
   const int index = static_cast<int>(nodes_.size());
   Node node{op_name, attributes, inputs, {}, label, std::move(op), false};
   for (const Spec& spec : node.op->infer(specs)) {
+    require_possible(spec.shape, op_name);
     node.outputs.push_back(static_cast<ValueId>(values_.size()));
     values_.push_back({Value::Source::computed, spec, index, nullptr, nullptr});
   }

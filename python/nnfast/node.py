@@ -53,7 +53,14 @@ class LayerNode(Node):
     def __init__(self, layer: Any, args: Any, kwargs: Any):
         super().__init__(args, kwargs)
         self.layer = layer
-        self.structure = self._claim(layer.compute_output_spec(*args, **kwargs), layer.name)
+        outputs = layer.compute_output_spec(*args, **kwargs)
+        for leaf in flatten(outputs):
+            if not isinstance(leaf, KerasTensor):
+                raise TypeError(
+                    f"{type(layer).__name__} {layer.name!r}: expected call to return tensors; received {leaf!r}; "
+                    "does it end in return?"
+                )
+        self.structure = self._claim(outputs, layer.name)
         layer._nodes.append(self)
 
     def run(self, args: Any, kwargs: Any) -> Any:

@@ -133,8 +133,21 @@ def load_model(
     content, tensors = _read(filepath)
     if "model" not in content:
         raise ValueError(f"{filepath}: expected a model; the file holds weights only; use model.load_weights")
+    try:
+        return _made(content, tensors, filepath, custom_objects, compile)
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(
+            f"{filepath}: expected the configuration of a model; its own makes none ({type(error).__name__}: {error}); "
+            "the file is damaged, or a class of your own has changed since it was saved"
+        ) from error
+
+
+def _made(content: Any, tensors: Any, filepath: Any, custom_objects: Mapping[str, Any] | None, compile: bool) -> Any:
+    """Make the model that a file describes."""
     with custom_object_scope(custom_objects):
         model = layer_registry.deserialize(content["model"])
+        if not hasattr(model, "programs"):
+            raise TypeError(f"it describes a {type(model).__name__}, which is no model")
         model.notes = content.get("notes", {})
         if not model.built and content.get("built_from") is not None:
             model.build_from(content["built_from"])
@@ -320,7 +333,7 @@ def _read(filepath: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         content = json.loads(text)
         number = content["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: its metadata are damaged ({error})") from error
     if not isinstance(number, int) or number > FORMAT:
         raise ValueError(f"{path}: expected format {FORMAT} or older; received {number}; install a newer nnfast")

@@ -126,6 +126,61 @@ def test_other_metadata(tmp_path):
         nnfast.load_model(path)
 
 
+def parts_of(content, before=()):
+    """The path to every value of nested dictionaries and lists."""
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in items:
+        yield (*before, key)
+        yield from parts_of(value, (*before, key))
+
+
+@pytest.mark.parametrize("value", [None, "x", -1, 1e30, [], [None], {"a": 1}, "missing"])
+def test_every_part_of_the_metadata_changed(value, tmp_path):
+    path = tmp_path / "m.safetensors"
+    model = make_functional()
+    model.compile("adam", "mse", metrics=["mae"])
+    model.fit(x, np.zeros((20, 3)), verbose=0)
+    model.save(path)
+    whole = path.read_bytes()
+    found = []
+    with_metadata(whole, lambda content: found.extend(parts_of(content)) or json.dumps(content))
+    refused = 0
+    for place in found:
+
+        def change(content, place=place):
+            holder = content
+            for key in place[:-1]:
+                holder = holder[key]
+            if value == "missing":
+                del holder[place[-1]]
+            else:
+                holder[place[-1]] = value
+            return json.dumps(content)
+
+        path.write_bytes(with_metadata(whole, change))
+        try:
+            nnfast.load_model(path)
+        except ValueError:
+            refused += 1
+    assert refused > len(found) // 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "metadata are damaged"),
+        (json.dumps({"format": 1, "model": {"class_name": "Dense", "config": {"units": 2}}}), "describes a Dense"),
+        (json.dumps({"format": 1, "model": {"class_name": "Dense", "config": {}}}), "TypeError: .*the file is damaged"),
+    ],
+)
+def test_metadata_of_something_else(text, message, tmp_path):
+    path = tmp_path / "m.safetensors"
+    make_sequential().save(path)
+    path.write_bytes(with_metadata(path.read_bytes(), lambda content: text))
+    with pytest.raises(ValueError, match=message):
+        nnfast.load_model(path)
+
+
 class Doubling(layers.Layer):
     def call(self, inputs):
         return inputs * 2.0

@@ -190,7 +190,41 @@ def test_tensors_do_not_branch():
         Branching()(x)
 
 
+@pytest.mark.parametrize("steps", [0, -1, 1.5, "a"])
+def test_steps_of_evaluate_and_predict(model, steps):
+    for use in (lambda: model.evaluate(x, y, steps=steps, verbose=0), lambda: model.predict(x, steps=steps, verbose=0)):
+        with pytest.raises(ValueError, match="steps: expected a positive integer; received"):
+            use()
+
+
+def test_a_call_that_returns_nothing():
+    class Forgets(layers.Layer):
+        def call(self, inputs):
+            inputs * 2.0
+
+    with pytest.raises(TypeError, match="Forgets 'f': expected call to return tensors; received None; does it end in"):
+        nnfast.Sequential([layers.Input((4,)), Forgets(name="f")])
+
+
+def test_shapes_beyond_all_memory():
+    with pytest.raises(ValueError, match=r"conv_transpose: expected at most 2\^48 elements; received the shape"):
+        layers.Conv2DTranspose(2, 2, strides=2**40)(np.ones((1, 4, 4, 1)))
+    with pytest.raises(ValueError, match=r"expected sizes from 0 to 2\^48; received the shape"):
+        layers.RepeatVector(2**60)(x)
+    with pytest.raises(MemoryError):
+        layers.RepeatVector(2**44)(x[:1, :1])
+
+
+@pytest.mark.parametrize(
+    "given", [x + 1j, np.full((6, 4), "1"), np.full((6, 4), np.datetime64("2020")), np.full((6, 4), 2**63, np.uint64)]
+)
+def test_layers_refuse_what_models_refuse(given):
+    with pytest.raises(ValueError, match="Dense 'd': expected (an array of numbers|integers that fit in 32 bits)"):
+        layers.Dense(2, name="d")(given)
+
+
 WRONG_INPUTS = [
+    (np.ma.masked_array(x, mask=np.arange(24).reshape(6, 4) > 20), "received one with 3 masked elements; fill them"),
     (x[..., None, None], r"expected shape \(batch, 4\); received \(6, 4, 1, 1\)"),
     (x[:, :3], r"expected shape \(batch, 4\); received \(6, 3\)"),
     (x[0], "add a batch axis|expected 4 rows, as in x; received 6"),
@@ -261,6 +295,13 @@ def test_other_layouts_and_types_of_labels_are_taken(model, convert):
         ({"batch_size": True}, "batch_size: expected a positive integer; received True"),
         ({"steps_per_epoch": 0}, "steps_per_epoch: expected a positive integer; received 0"),
         ({"steps_per_epoch": -2}, "steps_per_epoch: expected a positive integer; received -2"),
+        ({"steps_per_epoch": 1.5}, "steps_per_epoch: expected a positive integer; received 1.5"),
+        ({"steps_per_epoch": "3"}, "steps_per_epoch: expected a positive integer; received '3'"),
+        (
+            {"validation_freq": "a"},
+            "validation_freq: expected a positive integer or a collection of epochs; received 'a'",
+        ),
+        ({"validation_split": "a"}, "validation_split: expected a share between 0 and 1; received 'a'"),
         ({"validation_split": 2.0}, "validation_split: expected a share between 0 and 1"),
         ({"validation_split": 0.5, "validation_freq": 0}, "validation_freq: expected a positive integer"),
         ({"validation_data": (x,)}, "validation_data: expected .* received no y"),
@@ -305,11 +346,19 @@ def test_layers_and_models_are_called_on_arrays(model, given):
 
 @pytest.mark.parametrize(
     ("batches", "message"),
-    [([], "expected at least one batch"), ([(x,)], "received one without y"), ([3], "received one without y")],
+    [
+        ([], "expected at least one batch"),
+        ([(x,)], r"generator of tuples \(x, y\) .*; received tuple of 1"),
+        ([3], "received int"),
+        ([(x, y, None, y)], "received tuple of 4"),
+        ([[x, y]], "received list of 2"),
+    ],
 )
 def test_generators_that_do_not_yield_batches(model, batches, message):
     with pytest.raises(ValueError, match=message):
         model.fit(iter(batches), verbose=0)
+    with pytest.raises(ValueError, match=message):
+        model.evaluate(iter(batches), verbose=0)
 
 
 def test_models_that_are_not_built_or_not_compiled(tmp_path):

@@ -55,6 +55,13 @@ def same_weights(one, two):
         np.testing.assert_array_equal(a, b)
 
 
+def test_fewer_steps_of_predict_return_their_rows():
+    model = make_model()
+    found = model.predict(x, batch_size=16, steps=2, verbose=0)
+    np.testing.assert_array_equal(found, model.predict(x, verbose=0)[:32])
+    np.testing.assert_array_equal(model.predict(x, batch_size=16, steps=9, verbose=0), model.predict(x, verbose=0))
+
+
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_epochs_of_fewer_steps_go_on_through_the_rows(shuffle):
     whole, parts, anew = make_model(), make_model(), make_model()

@@ -12,6 +12,7 @@ import numpy as np
 from .. import _core, constraints, initializers, ops, random, registry, regularizers
 from ..node import LayerNode, infer
 from ..tensor import KerasTensor, Tensor, Trace, current_trace, flatten, map_structure, tracing
+from ..training.data import as_array
 from ..variable import Variable
 
 # How often a `trainable` or a setting of the library has been set, or a weight added: a planned step is valid for one
@@ -336,6 +337,8 @@ class Layer:
             if not hasattr(leaf, "__array__"):
                 return leaf
             array = np.asarray(leaf)
+            if array.dtype.kind not in "fb":  # what is neither is checked and refused as data is
+                array = as_array(leaf, f"{type(self).__name__} {self.name!r}")
             array = array.astype("int32" if array.dtype.kind in "iu" else "float32", copy=False)
             arrays.append(array)
             return trace.input(array.shape, str(array.dtype))

@@ -22,6 +22,11 @@ def as_array(value: Any, what: str) -> np.ndarray:
         raise ValueError(f"{what}: expected an array of numbers; received None")
     if hasattr(value, "to_numpy") and not isinstance(value, np.ndarray):
         value = value.to_numpy()  # pandas, polars
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(
+            f"{what}: expected an array of numbers; received one with {np.ma.count_masked(value)} masked elements; "
+            "fill them, e.g. x.filled(0), or leave their rows out"
+        )
     try:
         array = np.asarray(value)
     except ValueError as error:

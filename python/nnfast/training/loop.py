@@ -143,6 +143,11 @@ def train_steps(
     program.add_sums(sums, steps)
 
 
+def _check_count(name: str, count: Any) -> None:
+    if count is not None and (not isinstance(count, (int, np.integer)) or count < 1):
+        raise ValueError(f"{name}: expected a positive integer; received {count!r}")
+
+
 def fit(
     model: Any, x: Any, y: Any, batch_size: Any, epochs: int, verbose: Any, callbacks: Any, validation_split: float,
     validation_data: Any, shuffle: bool, class_weight: Any, sample_weight: Any, initial_epoch: int,
@@ -157,8 +162,13 @@ def fit(
         ("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps),
         ("validation_freq", validation_freq if isinstance(validation_freq, (int, np.integer)) else None),
     ):  # fmt: skip
-        if count is not None and count < 1:
-            raise ValueError(f"{name}: expected a positive integer; received {count!r}")
+        _check_count(name, count)
+    if not isinstance(validation_freq, (int, np.integer, list, tuple, set, range)):
+        raise ValueError(
+            f"validation_freq: expected a positive integer or a collection of epochs; received {validation_freq!r}"
+        )
+    if not isinstance(validation_split, (int, float, np.number)):
+        raise ValueError(f"validation_split: expected a share between 0 and 1; received {validation_split!r}")
     generator = data.is_generator(x)
     source: Source | None = None
     if generator:
@@ -229,6 +239,7 @@ def evaluate(
     model: Any, x: Any, y: Any, batch_size: Any, verbose: Any, sample_weight: Any, steps: int | None, callbacks: Any
 ) -> dict[str, Any]:
     """Evaluate; see `Model.evaluate`."""
+    _check_count("steps", steps)
     source = None if data.is_generator(x) else make_source(model, x, y, sample_weight, None, batch_size)
     total = source.steps if source is not None else steps or (len(x) if hasattr(x, "__len__") else None)
     calls = callback_module.CallbackList(
@@ -251,6 +262,7 @@ def _evaluate(model: Any, source: Source | None, batches: Any, calls: Any, steps
 
 def predict(model: Any, x: Any, batch_size: Any, verbose: Any, steps: int | None, callbacks: Any) -> Any:
     """Compute outputs; see `Model.predict`."""
+    _check_count("steps", steps)
     if data.is_generator(x):
         parts = []
         for i, batch in enumerate(_batches(x)):
@@ -270,8 +282,10 @@ def predict(model: Any, x: Any, batch_size: Any, verbose: Any, steps: int | None
     calls.on_predict_begin()
     results: list[np.ndarray] = []
     structure: Any = None
+    steps = min(source.steps, steps or source.steps)
+    rows = min(source.rows, steps * source.batch_size)
     looked = time.perf_counter()
-    for first, count, size in source.stretches(min(source.steps, steps or source.steps)):
+    for first, count, size in source.stretches(steps):
         program = model.programs.get("predict", source.x, source.structure, batch_size=size)
         structure = program.output_structure
         for step in range(first, first + count):
@@ -280,7 +294,7 @@ def predict(model: Any, x: Any, batch_size: Any, verbose: Any, steps: int | None
             row = step * source.batch_size
             outputs = program.core.run([array[row : row + size] for array in source.x])
             if not results:
-                results = [np.empty((source.rows, *output.shape[1:]), output.dtype) for output in outputs]
+                results = [np.empty((rows, *output.shape[1:]), output.dtype) for output in outputs]
             for result, output in zip(results, outputs, strict=True):
                 result[row : row + size] = output
             if wish == "every":
@@ -339,7 +353,10 @@ def _run_generator(
             break
         x, y, weight = data.unpack(batch)
         if y is None:
-            raise ValueError("fit: expected batches (x, y) or (x, y, sample_weight); received one without y")
+            raise ValueError(
+                "x: expected a generator of tuples (x, y) or (x, y, sample_weight); "
+                f"received {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
+            )
         source = make_source(model, x, y, weight, class_weight, rows_of_batch(x))
         getattr(calls, f"on_{mode}_batch_begin")(count)
         program = model.programs.get(purpose, source.x, source.structure, source.y, source.weights)
