@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from . import _core, losses, metrics, optimizers
+from . import _core, losses, metrics, optimizers, registry
 from .layers.layer import layer_registry
-from .registry import custom_object_scope, register_keras_serializable
+from .registry import custom_object_scope, known_as, register_keras_serializable
+from .tensor import flatten
 
 __all__ = [
     "custom_object_scope", "load_model", "load_weights", "register_keras_serializable", "restore_training",
@@ -38,6 +39,18 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
     FileExistsError
         If the file is there and `overwrite` is False.
     """
+    content, tensors = described(model)
+    _write(filepath, tensors, content, overwrite)
+
+
+def described(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what a file holds of a model: its description, and its tensors by name.
+
+    Raises
+    ------
+    ValueError
+        If the model has no weights yet, or something of it has no configuration.
+    """
     _require_weights(model)
     compiled = model._compiled
     content: dict[str, Any] = {"model": layer_registry.serialize(model), "notes": model.notes}
@@ -54,7 +67,23 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
         }
         content["training"] = _training(model)
         tensors.update(_slot_tensors(model))
-    _write(filepath, tensors, content, overwrite)
+    return content, tensors
+
+
+def copied(content: dict[str, Any], tensors: dict[str, np.ndarray], own: Mapping[str, Any]) -> Any:
+    """Make the model that :func:`described` tells of; `own` are the classes and functions of the user's, by name."""
+    return _made(content, tensors, "copy", own, True)
+
+
+def own_objects(model: Any) -> dict[str, Any]:
+    """Return the classes and functions that a model uses and that are none of nnfast's, by name."""
+    used = [type(layer) for layer in (model, *model.layers_inside)]
+    if model._compiled is not None:
+        used.append(type(model.optimizer))
+        for key in ("loss", "metrics", "weighted_metrics"):
+            given = [item for item in flatten(model._compiled.given[key]) if callable(item)]
+            used += [item if hasattr(item, "__name__") else type(item) for item in given]
+    return {known_as(item): item for item in used if not item.__module__.startswith("nnfast.")}
 
 
 def save_training(model: Any, filepath: Any, notes: dict[str, Any]) -> None:
@@ -270,7 +299,23 @@ def _revived(described: Any, module: Any) -> Any:
         return {name: _revived(item, module) for name, item in described["by_name"].items()}
     if isinstance(described, list):
         return [_revived(item, module) for item in described]
+    if isinstance(described, str):  # a function of the user's own must be found now: the scope ends with the loading
+        return registry.custom_objects.get(described, described)
     return module.deserialize(described) if isinstance(described, dict) else described
+
+
+def as_json(content: dict[str, Any]) -> str:
+    """Return a model's description as JSON.
+
+    Raises
+    ------
+    ValueError
+        If it holds something other than plain values.
+    """
+    try:
+        return json.dumps(content, default=_plain)
+    except TypeError as error:
+        raise ValueError(f"the model's configuration cannot be written as JSON: {error}") from error
 
 
 def _write(filepath: Any, tensors: dict[str, np.ndarray], content: dict[str, Any], overwrite: bool) -> None:
@@ -279,10 +324,7 @@ def _write(filepath: Any, tensors: dict[str, np.ndarray], content: dict[str, Any
     path = Path(filepath)
     if not overwrite and path.exists():
         raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
-    try:
-        text = json.dumps({"format": FORMAT, "version": _core.version, **content}, default=_plain)
-    except TypeError as error:
-        raise ValueError(f"the model's configuration cannot be written as JSON: {error}") from error
+    text = as_json({"format": FORMAT, "version": _core.version, **content})
     data = save({key: np.asarray(value, order="C") for key, value in tensors.items()}, {"nnfast": text})
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: expected a file in a folder that exists; there is no {path.parent}")

@@ -120,6 +120,14 @@ class Variable(Operators):
         contents = (item.numpy() if isinstance(item, Variable) else item for item in inputs)
         return getattr(ufunc, method)(*contents, **kwargs)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "core": self.numpy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.core = _core.Variable(self.name, state["core"].shape, self.dtype)
+        self.core.assign(state["core"])
+
     def __bool__(self) -> bool:
         return bool(self.numpy())
 

@@ -1,6 +1,8 @@
 """Files: what is saved is what is loaded, and bad files are refused in words."""
 
+import copy
 import json
+import pickle
 import struct
 
 import numpy as np
@@ -186,12 +188,66 @@ class Doubling(layers.Layer):
         return inputs * 2.0
 
 
+class TwoLayers(nnfast.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.doubled, self.out = layers.Dense(5, "tanh"), Doubling(), layers.Dense(3)
+
+    def call(self, inputs):
+        return self.out(self.doubled(self.hidden(inputs)))
+
+
+def make_own():
+    inputs = layers.Input((6,))
+    return nnfast.Sequential([inputs, Doubling(), layers.Dense(3, kernel_regularizer="l2")])
+
+
+def squares(y_true, y_pred):
+    return nnfast.ops.mean(nnfast.ops.square(y_true - y_pred), axis=-1)
+
+
+@pytest.mark.parametrize("make", [make_functional, make_sequential, make_own, TwoLayers])
+@pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_train_on_as_the_model_does(make, copied):
+    model = make()
+    targets = np.eye(3)[y]
+    model.compile("adam", squares, metrics=["mae", squares])
+    model.fit(x, targets, epochs=2, verbose=0)
+    again = copied(model)
+    assert again.optimizer.iterations == model.optimizer.iterations == 2
+    before = model.get_weights()
+    again.fit(x, targets, epochs=2, verbose=0)
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    model.fit(x, targets, epochs=2, verbose=0)
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_of_parts(copied):
+    model = make_sequential()
+    model.compile("sgd", "mse")
+    history = model.fit(x, np.eye(3)[y], verbose=0)
+    assert copied(history).history == history.history
+    layer = copied(model.layers[0])
+    np.testing.assert_array_equal(layer(x), model.layers[0](x))
+    layer.set_weights([weight * 0 for weight in layer.get_weights()])
+    assert np.abs(model.layers[0].get_weights()[0]).max() > 0
+    assert not copied(TwoLayers()).built
+
+
 def test_custom_objects(tmp_path):
     model = nnfast.Sequential([layers.Input((6,)), Doubling(), layers.Dense(2)])
     model.save(tmp_path / "m.safetensors")
     with pytest.raises(ValueError, match="Unknown layer 'Doubling'"):
         nnfast.load_model(tmp_path / "m.safetensors")
-    again = nnfast.load_model(tmp_path / "m.safetensors", custom_objects={"Doubling": Doubling})
+    model.compile("sgd", squares)
+    model.save(tmp_path / "m.safetensors")
+    own = {"Doubling": Doubling, "squares": squares}
+    again = nnfast.load_model(tmp_path / "m.safetensors", custom_objects=own)
+    again.fit(x, np.eye(2)[y // 2], verbose=0)
+    again = nnfast.load_model(tmp_path / "m.safetensors", custom_objects=own)
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 

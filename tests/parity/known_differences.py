@@ -112,7 +112,6 @@ DIFFERENT = [
         ),
     ),
     Known("a step is planned as a whole, without a compute_loss of the user's", r"a model whose step nnfast plans"),
-    Known("models cannot be pickled", r"cannot pickle 'nnfast\._core\.Variable'"),
     Known("a sequential model has one input", r"received \(None, (\(3, 2\)|'b')\)"),
     Known(
         "a layer's shapes follow from its call",

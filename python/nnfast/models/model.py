@@ -570,6 +570,13 @@ class Model(Layer):
         """Write architecture, weights and training state to one safetensors file; see :func:`nnfast.load_model`."""
         saving.save_model(self, filepath, overwrite)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Have ``pickle`` and ``copy`` make a model of its own: what a file holds, and the user's classes by name."""
+        if not self.built:
+            return super().__reduce_ex__(protocol)
+        content, tensors = saving.described(self)
+        return saving.copied, (json.loads(saving.as_json(content)), tensors, saving.own_objects(self))
+
     def to_json(self, **kwargs: Any) -> str:
         """Return the architecture, without the weights, as JSON; see :func:`nnfast.models.model_from_json`.
 
