@@ -9,6 +9,7 @@ import numpy as np
 
 from . import _core
 from .tensor import OPERATIONS, Operators
+from .training.data import as_array
 
 
 class Variable(Operators):
@@ -85,14 +86,27 @@ class Variable(Operators):
         if isinstance(value, Tensor):
             value.trace.assign(self, value)
             return self
-        array = np.asarray(value, self.dtype)
-        if array.shape != self.shape:
-            raise ValueError(f"Variable {self.path!r}: expected a value of shape {self.shape}; received {array.shape}")
+        array = self.checked(value)
         if (trace := current_trace()) is not None:
             trace.assign(self, array)
         else:
             self.core.assign(array)
         return self
+
+    def checked(self, value: Any) -> np.ndarray:
+        """Return a value as an array like the variable.
+
+        Raises
+        ------
+        ValueError
+            If it has another shape, or is no number.
+        """
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub" or isinstance(value, np.ma.MaskedArray):
+            array = as_array(value, f"Variable {self.path!r}")
+        if array.shape != self.shape:
+            raise ValueError(f"Variable {self.path!r}: expected a value of shape {self.shape}; received {array.shape}")
+        return array.astype(self.dtype, copy=False)
 
     def assign_add(self, value: Any) -> Variable:
         """Add to the contents."""

@@ -287,3 +287,18 @@ def test_wrong_usage(arguments, capsys):
         main(arguments)
     assert ended.value.code == 2
     assert "usage: nnfast" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--epochs", "x", "expected a whole number of 1 or more, received x"),
+        ("--batch-size", "0", "expected a whole number of 1 or more, received 0"),
+        ("--learning-rate", "fast", "expected a number above 0, received fast"),
+        ("--learning-rate", "nan", "expected a number above 0, received nan"),
+    ],
+)
+def test_options_that_are_no_numbers(option, value, message, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "digits", option, value])
+    assert f"argument {option}: {message}" in capsys.readouterr().err

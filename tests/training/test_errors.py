@@ -430,3 +430,30 @@ def test_nan_in_the_inputs_reaches_the_outputs_of_its_row_only(model):
     found = model.predict(broken, verbose=0)
     assert np.isnan(found[2]).all()
     assert np.isfinite(np.delete(found, 2, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.ones(3) + 1j, "expected an array of numbers; received one of dtype complex128"),
+        (np.array(["1", "2", "3"]), "expected an array of numbers; received one of dtype <U1"),
+        (np.array(["2020"] * 3, "datetime64[Y]"), "expected an array of numbers; received one of dtype datetime64"),
+        (np.array([1, object(), 2], object), "expected an array of numbers; received objects"),
+        (
+            np.ma.masked_array(np.ones(3), [0, 1, 0]),
+            "expected an array of numbers; received one with 1 masked elements; fill them",
+        ),
+    ],
+)
+def test_what_is_no_number_is_no_weight(value, message):
+    layer = layers.Dense(3, name="d")
+    layer.build((None, 2))
+    before = layer.get_weights()
+    with pytest.raises(ValueError, match="Variable 'd/bias': " + message):
+        layer.bias.assign(value)
+    with pytest.raises(ValueError, match="Variable 'd/bias': " + message):
+        layer.set_weights([np.zeros((2, 3)), value])
+    with pytest.raises(ValueError, match="Dense 'd': expected a list of arrays, one for each weight; received 3"):
+        layer.set_weights(3)
+    for weight, kept in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, kept)

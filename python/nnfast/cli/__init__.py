@@ -107,14 +107,20 @@ def _add_target(command: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, received {value}")
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, received {text}")
     return value
 
 
 def _positive_number(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not value > 0:
         raise argparse.ArgumentTypeError(f"expected a number above 0, received {text}")
     return value

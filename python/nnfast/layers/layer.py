@@ -258,6 +258,11 @@ class Layer:
             If their number or a shape differs.
         """
         own = self.weights
+        if not hasattr(weights, "__len__"):
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: expected a list of arrays, one for each weight; "
+                f"received {weights!r}"
+            )
         if len(weights) != len(own):
             raise ValueError(
                 f"{type(self).__name__} {self.name!r}: expected {len(own)} arrays, one for each weight; "
@@ -269,7 +274,8 @@ class Layer:
                     f"{type(self).__name__} {self.name!r}: expected {weight.path} of shape {weight.shape}; "
                     f"received {np.shape(value)}"
                 )
-        for weight, value in zip(own, weights, strict=True):
+        values = [weight.checked(value) for weight, value in zip(own, weights, strict=True)]  # all or nothing
+        for weight, value in zip(own, values, strict=True):
             weight.assign(value)
 
     def count_params(self) -> int:
