@@ -224,6 +224,33 @@ def test_copies_train_on_as_the_model_does(make, copied):
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_model_with_a_call_is_built_with_its_weights(tmp_path):
+    model = TwoLayers()
+    with pytest.raises(TypeError):
+        model.build(3)
+    with pytest.raises(ValueError, match="expected input"):
+        model.build((None,))
+    assert not model.built
+    model.build((None, 6))
+    assert [weight.shape for weight in model.weights] == [(6, 5), (5,), (5, 3), (3,)]
+    model.save(tmp_path / "m.safetensors")
+    own = {"TwoLayers": TwoLayers, "Doubling": Doubling}
+    again = nnfast.load_model(tmp_path / "m.safetensors", custom_objects=own)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+    class Joined(nnfast.Model):
+        def build(self, input_shape):
+            self.out = layers.Dense(2)
+            super().build(input_shape)
+
+        def call(self, inputs):
+            return self.out(layers.Concatenate()(inputs))
+
+    model = Joined()
+    model.build([(None, 6), (None, 2)])
+    assert [weight.shape for weight in model.weights] == [(8, 2), (2,)]
+
+
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
 def test_copies_of_parts(copied):
     model = make_sequential()

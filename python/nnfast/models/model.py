@@ -121,7 +121,34 @@ class Model(Layer):
                 return {"sample": [None, *leaf.shape[1:]], "dtype": str(leaf.dtype)}
 
             object.__setattr__(self, "built_from", map_structure(describe, args[0]))
-        super()._ensure_built(args, kwargs)
+        if type(self).build is Model.build:
+            self.built = True  # by the call that follows
+        else:
+            super()._ensure_built(args, kwargs)
+
+    def build(self, input_shape: Any) -> None:
+        """Create the weights of a model that is defined by its ``call``, for float32 inputs of a shape, or of several.
+
+        Parameters
+        ----------
+        input_shape : sequence of int or None, or list or dict of them
+            The shapes, with the batch axis.
+        """
+
+        def described(shape: Any) -> Any:
+            if isinstance(shape, dict):
+                return {key: described(value) for key, value in shape.items()}
+            if all(size is None or isinstance(size, (int, np.integer)) for size in shape):
+                return {"sample": [None, *shape[1:]], "dtype": "float32"}
+            return [described(part) for part in shape]
+
+        self.built = True  # so that the call below does not build again
+        try:
+            self.build_from(described(input_shape))
+        except BaseException:
+            self.built = False
+            object.__setattr__(self, "built_from", None)
+            raise
 
     def build_from(self, described: Any) -> None:
         """Create the weights of a model that is defined by its ``call``, from what :attr:`built_from` said."""
