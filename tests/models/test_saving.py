@@ -224,6 +224,17 @@ def test_copies_train_on_as_the_model_does(make, copied):
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_first_call_that_fails_leaves_no_trace_in_the_file(tmp_path):
+    model = TwoLayers()
+    with pytest.raises(ValueError, match="expected input"):
+        model(x[:, 0])
+    model(x)
+    model.save(tmp_path / "m.safetensors")
+    own = {"TwoLayers": TwoLayers, "Doubling": Doubling}
+    again = nnfast.load_model(tmp_path / "m.safetensors", custom_objects=own)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
 def test_a_model_with_a_call_is_built_with_its_weights(tmp_path):
     model = TwoLayers()
     with pytest.raises(TypeError):

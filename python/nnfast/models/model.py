@@ -113,7 +113,14 @@ class Model(Layer):
         )
 
     def _ensure_built(self, args: Any, kwargs: Any) -> None:
-        if self.built_from is None and args:
+        if type(self).build is Model.build:
+            self.built = True  # by the call that follows
+        else:
+            super()._ensure_built(args, kwargs)
+
+    def _call_traced(self, trace: Trace, args: Any, kwargs: Any) -> Any:
+        outputs = super()._call_traced(trace, args, kwargs)
+        if self.built_from is None and args:  # of the first call that went well
 
             def describe(leaf: Any) -> dict[str, Any]:
                 if not hasattr(leaf, "shape"):
@@ -121,10 +128,7 @@ class Model(Layer):
                 return {"sample": [None, *leaf.shape[1:]], "dtype": str(leaf.dtype)}
 
             object.__setattr__(self, "built_from", map_structure(describe, args[0]))
-        if type(self).build is Model.build:
-            self.built = True  # by the call that follows
-        else:
-            super()._ensure_built(args, kwargs)
+        return outputs
 
     def build(self, input_shape: Any) -> None:
         """Create the weights of a model that is defined by its ``call``, for float32 inputs of a shape, or of several.
@@ -147,7 +151,6 @@ class Model(Layer):
             self.build_from(described(input_shape))
         except BaseException:
             self.built = False
-            object.__setattr__(self, "built_from", None)
             raise
 
     def build_from(self, described: Any) -> None:
