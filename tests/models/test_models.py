@@ -37,6 +37,24 @@ def test_a_model_called_on_nothing():
         model([np.zeros((2, 3), np.float32), None])
 
 
+def test_a_model_that_holds_itself():
+    class Knows(nnfast.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense, self.me = layers.Dense(2), self
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    model = Knows()
+    model(np.ones((2, 3)))
+    assert [weight.shape for weight in model.weights] == [(3, 2), (2,)]
+    model = nnfast.Sequential([layers.Dense(3)])
+    for layer in (model, nnfast.Sequential([model])):
+        with pytest.raises(ValueError, match="expected layers that it is no part of; received itself"):
+            model.add(layer)
+
+
 @pytest.mark.parametrize("steps", ["x", 0, -1, 1.5, None])
 def test_steps_per_execution(steps):
     model = nnfast.Sequential([layers.Input((3,)), layers.Dense(1)])

@@ -127,7 +127,7 @@ class Layer:
         for item in flatten(value) if isinstance(value, (list, tuple, dict)) else [value]:
             if isinstance(item, Variable) and not any(item is known for known in self._own_weights):
                 self._enter_weight(item)
-            elif isinstance(item, Layer) and not any(item is known for known in self._sublayers):
+            elif isinstance(item, Layer) and not any(item is known for known in (self, *self._sublayers)):
                 self._sublayers.append(item)
                 note_change()
         object.__setattr__(self, name, value)

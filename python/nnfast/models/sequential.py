@@ -73,6 +73,8 @@ class Sequential(Model):
             raise TypeError(
                 f"Sequential {self.name!r}: expected a layer; received {layer!r} of type {type(layer).__name__}"
             )
+        if layer is self or self in layer.layers_inside:
+            raise ValueError(f"Sequential {self.name!r}: expected layers that it is no part of; received itself")
         if isinstance(layer, InputLayer):
             if self._list or self._input_layer:
                 raise ValueError(f"Sequential {self.name!r}: expected Input as the first layer only")
