@@ -12,14 +12,22 @@ namespace {
 
 using Block = Kernels::Gemm::Block;
 
+constexpr int64_t kLineOfFloats = 16;
+
+// Lines of memory that will be wanted soon, those that follow each of two places.
+struct Ahead {
+  const float* at[2];
+};
+
 // One register tile of a block: MT rows, NV vectors of columns, of which the last may be partial.
 struct Tile {
   const Block& block;
   const float* a;
   const float* b;
   int64_t b_k;
-  float* copy;        // or null: where the columns of b are copied to, kTileColumns apart
-  const float* next;  // or null: columns of b that will be wanted soon
+  float* copy;         // or null: where the columns of b are copied to, kTileColumns apart
+  const float* next;   // or null: columns of b that will be wanted soon
+  const Ahead* ahead;  // or null: likewise; a line of each for each k
   float* c;
   const float* bias;
   const float* slope;
@@ -27,7 +35,7 @@ struct Tile {
   float* sum;  // as many elements as a tile has, side by side
 };
 
-enum class Extra { none, copy, prefetch };
+enum class Extra { none, copy, prefetch_columns, prefetch_lines };
 
 template <int MT, int NV, bool Partial>
 void tile(const Tile& t) {
@@ -60,7 +68,10 @@ void tile(const Tile& t) {
   float* copy = t.copy;
   const float* next = t.next;
   V acc[MT * NV];
-  auto products = [&](int64_t depth, auto extra) NNFAST_LAMBDA {
+  auto products = [&](int64_t begin, int64_t depth, auto extra) NNFAST_LAMBDA {
+    const float* ahead[2];
+    if constexpr (extra == static_cast<int>(Extra::prefetch_lines))
+      static_for<2>([&](auto s) NNFAST_LAMBDA { ahead[s] = t.ahead->at[s] + begin * kLineOfFloats; });
     for (int64_t k = depth; k > 0; --k) {
       V bv[NV];
       static_for<NV>([&](auto j) NNFAST_LAMBDA { bv[j] = load_row(b, j); });
@@ -74,23 +85,32 @@ void tile(const Tile& t) {
         static_for<NV>([&](auto j) NNFAST_LAMBDA { store(copy + j * kLanes, bv[j]); });
         copy += kTileColumns;
       }
-      if constexpr (extra == static_cast<int>(Extra::prefetch)) {
+      if constexpr (extra == static_cast<int>(Extra::prefetch_columns)) {
         // With these two, every cache line that the columns lie on but perhaps the one shared with those before.
         __builtin_prefetch(next + kTileColumns / 2 - 1, 0, 2);
         __builtin_prefetch(next + kTileColumns - 1, 0, 2);
         next += block.b_k;
+      }
+      if constexpr (extra == static_cast<int>(Extra::prefetch_lines)) {
+        static_for<2>([&](auto s) NNFAST_LAMBDA {
+          __builtin_prefetch(ahead[s], 0, 2);
+          ahead[s] += kLineOfFloats;
+        });
       }
     }
   };
   for (int64_t left = block.k;;) {
     static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = V{}; });
     const int64_t depth = at_most(left, block.chain);
+    const int64_t begin = block.k - left;
     if (copy)
-      products(depth, Index<static_cast<int>(Extra::copy)>{});
+      products(begin, depth, Index<static_cast<int>(Extra::copy)>{});
     else if (next)
-      products(depth, Index<static_cast<int>(Extra::prefetch)>{});
+      products(begin, depth, Index<static_cast<int>(Extra::prefetch_columns)>{});
+    else if (t.ahead)
+      products(begin, depth, Index<static_cast<int>(Extra::prefetch_lines)>{});
     else
-      products(depth, Index<static_cast<int>(Extra::none)>{});
+      products(begin, depth, Index<static_cast<int>(Extra::none)>{});
     if (begun) static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = load(sum + i * kLanes) + acc[i]; });
     left -= block.chain;
     if (left <= 0) break;
@@ -187,8 +207,65 @@ void pack(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, fl
     pack_panel_transposed(k, at_most(kTileColumns, n - j), b + j * ldb, ldb, out);
 }
 
-void block(const Block& block) {
+// Two stretches of memory that are asked for while tiles are made, line by line.
+class Streams {
+ public:
+  Streams(const float* first, int64_t first_lines, const float* second, int64_t second_lines)
+      : at_{first, second}, lines_{first ? first_lines : 0, second ? second_lines : 0} {}
+
+  // What the next tile, of depth k, asks for; null where there is nothing left. Where one stretch has come to its end,
+  // the lines of the other are asked for twice, which costs nothing.
+  const Ahead* next(int64_t k) {
+    if (lines_[0] <= 0 && lines_[1] <= 0) return nullptr;
+    const int first = lines_[0] > 0 ? 0 : 1, second = lines_[1] > 0 ? 1 : 0;
+    ahead_ = {at_[first], at_[second]};
+    for (int s = 0; s < 2; ++s) {
+      at_[s] += k * kLineOfFloats;
+      lines_[s] -= k;
+    }
+    return &ahead_;
+  }
+
+ private:
+  const float* at_[2];
+  int64_t lines_[2];
+  Ahead ahead_;
+};
+
+void rows_first(const Block& block) {
   alignas(64) float sum[kTileRows * kTileColumns];
+  for (int64_t i = 0; i < block.m; i += block.height) {
+    const int64_t rows = at_most(block.height, block.m - i), after = at_most(block.height, block.m - i - rows);
+    const float* a = block.a + i / block.height * block.a_panel;
+    float* c = block.c + i * block.ldc;
+    Streams streams(a + block.a_panel, after * block.k / kLineOfFloats, c + rows * block.ldc,
+                    after * block.ldc / kLineOfFloats);
+    for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
+      const int64_t columns = at_most(kTileColumns, block.n - j);
+      const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
+      Tile t{block,
+             a,
+             block.b + q * block.b_panel,
+             block.b_k,
+             nullptr,
+             nullptr,
+             streams.next(block.k),
+             c + j,
+             nullptr,
+             nullptr,
+             columns,
+             sum};
+      if (block.bias) t.bias = block.bias + j;
+      if (block.slope) t.slope = block.slope + i * block.ldc + j;
+      kTiles.of[rows - 1][vectors - 1][columns % kLanes != 0](t);
+    }
+  }
+}
+
+void block(const Block& block) {
+  if (block.rows_first) return rows_first(block);
+  alignas(64) float sum[kTileRows * kTileColumns];
+  Streams streams(block.ahead[0], block.ahead_lines[0], block.ahead[1], block.ahead_lines[1]);
   for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
     const int64_t columns = at_most(kTileColumns, block.n - j);
     const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
@@ -198,6 +275,7 @@ void block(const Block& block) {
            block.a,
            b,
            block.b_k,
+           nullptr,
            nullptr,
            nullptr,
            block.c + j,
@@ -214,14 +292,17 @@ void block(const Block& block) {
     }
     for (int64_t i = 0; i < block.m; i += block.height) {
       const int64_t rows = at_most(block.height, block.m - i);
+      if (block.ahead[0])
+        t.ahead = streams.next(block.k);
+      else if (i == block.height && j + kTileColumns < block.n && !block.b_transposed)
+        t.next = b + block.b_panel;
       kTiles.of[rows - 1][vectors - 1][partial](t);
       if (t.copy) {
         t.copy = nullptr;
         t.b = block.panel;
         t.b_k = kTileColumns;
       }
-      // The next panel is asked for while the second tile is made.
-      t.next = i == 0 && j + kTileColumns < block.n && !block.b_transposed ? b + block.b_panel : nullptr;
+      t.next = nullptr;
       t.a += block.a_panel;
       t.c += block.height * block.ldc;
       if (t.slope) t.slope += block.height * block.ldc;

@@ -187,6 +187,12 @@ struct Kernels {
       const float* bias;   // (n,), added last; or null
       bool relu;           // then max(c, 0)
       const float* slope;  // (m×n, leading dimension ldc) or null: then zero where it is not above 0
+      // All columns of a row panel before the next panel: for a small b, and rows of a and c that follow each other
+      // without a gap. The rows of the next panel are asked for meanwhile.
+      bool rows_first = false;
+      // Or null: memory that will be wanted soon, and how many cache lines of it. Asked for while tiles are made.
+      const float* ahead[2] = {};
+      int64_t ahead_lines[2] = {};
     };
     int rows, columns;  // of the register tile
     int chain;

@@ -100,19 +100,17 @@ class FewWeights final : public ConvPass {
       : shape_(shape), rows_(rows_of(shape)), m_(shape.depth()), n_(shape.group_out_channels()) {
     const Kernels::Gemm& gemm = *kernels().gemm;
     // At most 384 KB of x at a time.
-    block_ = std::clamp<int64_t>(96 * 1024 / m_ / 8 * 8, 64, gemm.chain / 2);
-    packed_ = m_ > 3 * gemm.rows;  // dy, where enough row panels of x read it again
+    block_ = std::clamp<int64_t>(96 * 1024 / m_ / 8 * 8, 64, gemm.chain / 3);
     const int64_t parts = std::clamp<int64_t>(rows_ / kLeastRows, 1, 32);
     part_ = ceil_div(ceil_div(rows_, block_), parts) * block_;
     parts_ = ceil_div(rows_, part_);
     scratch_ = parts_ * shape.weight_size();
-    worker_scratch_ = packed_ ? block_ * round_up(n_, gemm.columns) : 0;
     phases_.push_back({parts_ * shape.groups, shape.flops() / kFlopsPerNs});
     sum_tasks_ = std::clamp<int64_t>(scratch_ / 16384, 1, 16);
     phases_.push_back({sum_tasks_, scratch_ / kFloatsPerNs});
   }
 
-  void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
+  void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker&) const override {
     const int64_t weights = shape_.weight_size();
     if (phase == 1) return sum_parts(scratch, parts_, weights, weights, task, sum_tasks_, args.out);
     const Kernels::Gemm& gemm = *kernels().gemm;
@@ -123,33 +121,30 @@ class FewWeights final : public ConvPass {
     float* dw = scratch + part * weights + group * n_;
     for (int64_t row = first; row < end; row += block_) {
       Kernels::Gemm::Block block = gemm_block(m_, n_, std::min(block_, end - row));
-      if (packed_) gemm.pack(block.k, n_, dy + row * ldy, ldy, false, worker.scratch);
       block.a_row = 1;
       block.a_k = ldx;
       block.a_panel = block.height;
-      block.b = packed_ ? worker.scratch : dy + row * ldy;
-      block.b_k = packed_ ? gemm.columns : ldy;
-      block.b_panel = packed_ ? gemm.columns * block.k : gemm.columns;
+      block.b = dy + row * ldy;
+      block.b_k = ldy;
+      block.b_panel = gemm.columns;
       block.ldc = ldy;
       block.accumulate = row > first;
-      const int64_t panels = ceil_div(m_, block.height), next = row + block.k, count = std::min(block_, end - next);
-      for (int64_t panel = 0; panel < panels; ++panel) {
-        for (int64_t i = next + count * panel / panels; i < next + count * (panel + 1) / panels; ++i) {
-          for (int64_t c = 0; c < m_; c += kLine) __builtin_prefetch(x + i * ldx + c, 0, 2);
-          for (int64_t c = 0; c < n_; c += kLine) __builtin_prefetch(dy + i * ldy + c, 0, 2);
-        }
-        block.m = std::min<int64_t>(block.height, m_ - panel * block.height);
-        block.a = x + row * ldx + panel * block.height;
-        block.c = dw + panel * block.height * ldy;
-        gemm.block(block);
+      block.a = x + row * ldx;
+      block.c = dw;
+      if (shape_.groups == 1) {
+        const int64_t next = row + block.k, count = std::min(block_, end - next);
+        block.ahead[0] = x + next * ldx;
+        block.ahead[1] = dy + next * ldy;
+        block.ahead_lines[0] = ceil_div(count * ldx, kLine);
+        block.ahead_lines[1] = ceil_div(count * ldy, kLine);
       }
+      gemm.block(block);
     }
   }
 
  private:
   const ConvShape shape_;
-  const int64_t rows_, m_, n_;  // of one group's product: k, m and n
-  bool packed_;
+  const int64_t rows_, m_, n_;                // of one group's product: k, m and n
   int64_t block_, part_, parts_, sum_tasks_;  // rows multiplied at a time; of a part; the parts' number
 };
 

@@ -26,6 +26,8 @@ constexpr double kCall = 50;
 
 constexpr int64_t kBlockOfA = 136 << 10;                // elements: about half of a 1 MB level-2 cache
 constexpr int64_t kCached = 480 << 10;                  // elements: of b, which is then read where it lies
+constexpr int64_t kNearB = 32 << 10;                    // elements: of b, read again for each few rows of a
+constexpr int64_t kRowsFirstDepth = 32;                 // there must be time to ask for the next rows
 constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kOwnChains = 2;                       // of a panel of b that a task copies for itself: 96 KB
 constexpr int64_t kTries = 64;                          // numbers of row blocks, from the fewest onwards
@@ -74,6 +76,9 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   choose_blocks(std::max<int64_t>(1, wanted / splits_));
   slabs_ = std::max<int64_t>(1, ceil_div(k, depth_));
   share_b_ = shares_b(row_blocks_);
+
+  rows_first_ = slabs_ == 1 && k >= kRowsFirstDepth && k * n <= kNearB && n > columns && !spec.transpose_a &&
+                !copy_a_ && (!copy_b_ || share_b_) && spec_.lda == k && spec_.ldc == n && block_columns_ >= n;
 
   const int64_t tasks = row_blocks_ * ceil_div(n, block_columns_);
   if (share_b_) {
@@ -295,6 +300,7 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
       block.b_transposed = spec_.transpose_b;
       block.panel = copy_b_ ? scratch + panel_ : nullptr;
     }
+    block.rows_first = rows_first_;
     const bool epilogue = last && slab + 1 == slabs_;
     block.accumulate = slab > slabs.begin || (last && args.accumulate) || (share_b_ && slab > 0);
     block.bias = epilogue && spec_.bias ? args.bias + columns.begin : nullptr;

@@ -83,6 +83,7 @@ class Gemm {
   int64_t row_blocks_ = 1, splits_ = 1;         // tasks along m and along k
   bool copy_a_ = false, copy_b_ = false;        // slabs of them, to where they lie better
   bool share_b_ = false;                        // its copy is made in a phase of its own, for all tasks of the next
+  bool rows_first_ = false;                     // all columns of a few rows of c before the next rows
   int64_t ld_a_ = 0;                            // of the copied rows of a
   int64_t panel_ = 0;                           // where a task's own copy of b begins in the worker's scratch memory
   std::vector<Phase> phases_;
