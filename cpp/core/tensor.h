@@ -56,6 +56,21 @@ class Shape {
   int64_t sizes_[kMaxRank] = {};
 };
 
+// Products and sums of sizes are then computed without overflow, and memory that does not exist is refused by the
+// allocator: 2^48 elements are 2^50 bytes.
+constexpr int64_t kMostElements = int64_t{1} << 48;
+
+template <class Name>
+void require_possible(const Shape& shape, const Name& what) {
+  int64_t room = kMostElements;
+  for (int64_t size : shape) {
+    check(size >= 0 && size <= kMostElements, what, ": expected sizes from 0 to 2^48; received the shape ", shape,
+          "; use smaller sizes");
+    if (size > 0) room /= size;
+  }
+  check(room > 0, what, ": expected at most 2^48 elements; received the shape ", shape, "; use smaller sizes");
+}
+
 // What is known of a value before it is computed.
 struct Spec {
   Shape shape;

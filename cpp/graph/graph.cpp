@@ -6,26 +6,6 @@
 
 namespace nnfast {
 
-namespace {
-
-// Products and sums of sizes are then computed without overflow, and memory that does not exist is refused by the
-// allocator: 2^48 elements are 2^50 bytes.
-constexpr int64_t kLargest = int64_t{1} << 48;
-
-void require_possible(const Shape& shape, const std::string& what) {
-  int64_t room = kLargest;
-  bool empty = false;
-  for (int64_t size : shape) {
-    check(size >= 0 && size <= kLargest, what, ": expected sizes from 0 to 2^48; received the shape ", shape,
-          "; use smaller sizes");
-    empty = empty || size == 0;
-    if (size > 0) room /= size;
-  }
-  check(empty || room > 0, what, ": expected at most 2^48 elements; received the shape ", shape, "; use smaller sizes");
-}
-
-}  // namespace
-
 ValueId Graph::input(const Spec& spec) {
   require_possible(spec.shape, "input");
   inputs_.push_back(static_cast<ValueId>(values_.size()));

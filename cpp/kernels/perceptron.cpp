@@ -72,7 +72,7 @@ double epoch(const Kernels::Perceptron::Epoch& e) {
     const double margin = (dot(e.features, x, e.weights) + intercept) * (positive ? 1.0 : -1.0);
     if (e.l1_cost > 0 || e.l2_cost > 0) loss += cost_of(e.features, e.weights, e.l1_cost, e.l2_cost);
     double step = 0;
-    if (margin <= 0) {
+    if (!(margin > 0)) {  // a NaN, where products have overflowed, is then seen in the loss
       loss -= margin;
       step = (positive ? e.rate_positive : -e.rate_negative) * e.sample_weights[row];
     }

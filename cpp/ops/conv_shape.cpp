@@ -16,8 +16,25 @@ std::vector<int64_t> per_axis(const Attributes& attributes, const std::string& n
   return values;
 }
 
+// Pixels along an axis, of images and windows, and the steps between them: no product of two overflows.
+constexpr int64_t kMostPixels = int64_t{1} << 30;
+
 void check_positive(const std::vector<int64_t>& values, const char* name) {
-  for (int64_t value : values) check(value > 0, name, " must be positive, received ", value);
+  for (int64_t value : values)
+    check(value > 0 && value <= kMostPixels, name, " must be positive and at most 2^30, received ", value);
+}
+
+void check_pixels(const Shape& shape, int axes) {
+  for (int axis = 1; axis <= axes; ++axis)
+    check(shape[axis] <= kMostPixels, "images have at most 2^30 pixels along an axis, received images of shape ",
+          shape);
+}
+
+void check_window(const Shape& kernel, int axes) {
+  check(kernel.size() > 0, "a kernel must not be empty, received shape ", kernel);
+  for (int axis = 0; axis < axes; ++axis)
+    check(kernel[axis] <= kMostPixels, "windows have at most 2^30 pixels along an axis, received a kernel of shape ",
+          kernel);
 }
 
 int64_t extent(int64_t size, int64_t dilation) { return (size - 1) * dilation + 1; }
@@ -33,6 +50,7 @@ void set_axis(Window& w, int at, int64_t in, int64_t out, int64_t size, int64_t 
 }
 
 Window forward_window(const ConvSettings& s, const Shape& x, const int64_t* sizes) {
+  check_pixels(x, s.axes);
   Window w;
   for (int at = 0; at < 3 - s.axes; ++at) set_axis(w, at, 1, 1, 1, 1, 1, 0);
   for (int axis = 0; axis < s.axes; ++axis) {
@@ -78,7 +96,8 @@ ConvSettings::ConvSettings(const Attributes& attributes, int rank) : axes(rank -
     pads = attributes.get<std::vector<int64_t>>("pads");
     check(pads.size() == static_cast<size_t>(2 * axes), "pads must have two entries for each of the ", axes,
           " spatial axes, received ", pads.size());
-    for (int64_t pad : pads) check(pad >= 0, "pads must not be negative, received ", pad);
+    for (int64_t pad : pads)
+      check(pad >= 0 && pad <= kMostPixels, "pads must not be negative, and at most 2^30, received ", pad);
   }
   check(padding == "valid" || padding == "same" || padding == "causal" || padding == "explicit",
         "padding must be \"valid\", \"same\", \"causal\" or \"explicit\", received \"", padding, "\"");
@@ -101,7 +120,7 @@ ConvShape conv_shape(const ConvSettings& settings, const Shape& x, const Shape& 
         " must divide the ", shape.channels, " input channels and the ", shape.out_channels, " output channels");
   check(kernel[-2] == shape.group_channels(), "images of shape ", x, " in ", shape.groups,
         " group(s) need a kernel of ", shape.group_channels(), " input channels, received a kernel of shape ", kernel);
-  check(kernel.size() > 0, "a kernel must not be empty, received shape ", kernel);
+  check_window(kernel, settings.axes);
   shape.window = forward_window(settings, x, kernel.begin());
   return shape;
 }
@@ -111,7 +130,8 @@ ConvShape transposed_conv_shape(const ConvSettings& settings, const Shape& x, co
         " need a kernel of shape (window, "
         "out_channels, ",
         x[-1], "), received ", kernel);
-  check(kernel.size() > 0, "a kernel must not be empty, received shape ", kernel);
+  check_window(kernel, settings.axes);
+  check_pixels(x, settings.axes);
   check(settings.groups == 1, "a transposed convolution has one group, received ", settings.groups);
   check(settings.padding == "valid" || settings.padding == "same",
         "padding of a transposed convolution must be \"valid\" or \"same\", received \"", settings.padding, "\"");
@@ -125,6 +145,9 @@ ConvShape transposed_conv_shape(const ConvSettings& settings, const Shape& x, co
     const int64_t in = x[1 + axis], stride = settings.strides[axis];
     const int64_t reach = extent(kernel[axis], settings.dilation_rate[axis]);
     const bool chosen = !settings.output_padding.empty();
+    check(!chosen || (settings.output_padding[axis] >= 0 && settings.output_padding[axis] < stride),
+          "output_padding must not be negative and less than the stride, received ",
+          chosen ? settings.output_padding[axis] : 0, " with stride ", stride);
     int64_t left = reach - 1, right = 0;
     if (settings.padding == "valid") {
       right = reach - 1 + (chosen ? settings.output_padding[axis] : std::max<int64_t>(reach, stride) - reach);
@@ -133,9 +156,6 @@ ConvShape transposed_conv_shape(const ConvSettings& settings, const Shape& x, co
       left = std::min((total + 1) / 2, reach - 1);
       right = total - left;
     }
-    check(!chosen || (settings.output_padding[axis] >= 0 && settings.output_padding[axis] < stride),
-          "output_padding must not be negative and less than the stride, received ",
-          chosen ? settings.output_padding[axis] : 0, " with stride ", stride);
     const int64_t out = (in - 1) * stride + 1 + left + right - (reach - 1);
     check(out > 0, "the transposed convolution of ", x, " with ", kernel, " leaves nothing along spatial axis ", axis);
     set_axis(shape.window, 3 - settings.axes + axis, out, in, kernel[axis], stride, settings.dilation_rate[axis],

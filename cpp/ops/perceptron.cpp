@@ -1,6 +1,8 @@
 #include "ops/perceptron.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "dispatch/dispatch.h"
@@ -76,11 +78,16 @@ void PerceptronFit::pass(State& state) const {
   epoch.weights = state.problem.weights;
   epoch.intercept = state.problem.intercept;
   const double loss = kernels().perceptron->epoch(epoch);
+  ++state.epochs;
+  if (!std::isfinite(loss)) {
+    *state.problem.intercept = std::numeric_limits<double>::quiet_NaN();
+    state.done = true;
+    return;
+  }
   // Loss and penalty must fall by tol a sample, or it counts as standing still.
   const bool fell = loss <= state.best - settings_.tol * static_cast<double>(data_.samples);
   state.unchanged = fell ? 0 : state.unchanged + 1;
   state.best = std::min(state.best, loss);
-  ++state.epochs;
   state.done = state.unchanged >= settings_.n_iter_no_change || state.epochs >= settings_.max_iter;
 }
 

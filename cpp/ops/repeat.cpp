@@ -83,6 +83,7 @@ class BroadcastTo final : public Repeat {
   std::vector<Spec> infer(const std::vector<Spec>& inputs) override {
     const Spec& input = only("broadcast_to", inputs);
     const Shape target(sizes_);
+    require_possible(target, "broadcast_to");
     const int added = target.rank() - input.shape.rank();
     bool fits = added >= 0;
     std::vector<Axis> axes;
@@ -115,11 +116,15 @@ class RepeatAxis final : public Repeat {
     check(axis_ >= 0 && axis_ < input.shape.rank(), name_, ": axis ", axis_, " does not exist: the input has shape ",
           input.shape);
     const int axis = static_cast<int>(axis_);
+    Shape result = input.shape;
+    check(result[axis] == 0 || repeats_ <= kMostElements / result[axis], name_,
+          ": expected at most 2^48 elements; received ", repeats_, " repeats of an input of shape ", input.shape,
+          "; use fewer");
+    result[axis] *= repeats_;
+    require_possible(result, name_);
     const Axis outer{input.shape.size_between(0, axis), false}, copies{repeats_, true};
     const Axis along{input.shape[axis], false}, inner{input.shape.size_between(axis + 1, input.shape.rank()), false};
     plan(whole_ ? std::vector<Axis>{outer, copies, along, inner} : std::vector<Axis>{outer, along, copies, inner});
-    Shape result = input.shape;
-    result[axis] *= repeats_;
     return {{result, input.dtype}};
   }
 

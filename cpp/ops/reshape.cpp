@@ -11,21 +11,17 @@ class Reshape final : public Op {
   std::vector<Spec> infer(const std::vector<Spec>& inputs) override {
     check(inputs.size() == 1, "reshape: expected one input, received ", inputs.size());
     const Shape& given = inputs[0].shape;
-    std::vector<int64_t> sizes = sizes_;
-    int64_t known = 1;
+    Shape shape(sizes_);
     int open = -1;
-    for (size_t i = 0; i < sizes.size(); ++i) {
-      check(sizes[i] >= -1, "reshape: expected sizes of at least 0, or -1; received ", sizes[i]);
-      if (sizes[i] >= 0) {
-        known *= sizes[i];
-      } else {
-        check(open < 0, "reshape: expected one -1 at most; received several");
-        open = static_cast<int>(i);
-      }
+    for (int i = 0; i < shape.rank(); ++i) {
+      check(shape[i] >= -1, "reshape: expected sizes of at least 0, or -1; received ", shape[i]);
+      if (shape[i] >= 0) continue;
+      check(open < 0, "reshape: expected one -1 at most; received several");
+      open = i;
     }
-    if (open >= 0 && known > 0) sizes[open] = given.size() / known;
-    if (open >= 0 && known == 0) sizes[open] = 0;
-    const Shape shape(sizes);
+    if (open >= 0) shape[open] = 1;
+    require_possible(shape, "reshape");
+    if (open >= 0) shape[open] = shape.size() > 0 ? given.size() / shape.size() : 0;
     check(shape.size() == given.size(), "reshape: expected a shape of ", given.size(), " elements, as ", given,
           " has; received ", Shape(sizes_));
     return {{shape, inputs[0].dtype}};

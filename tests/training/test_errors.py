@@ -208,8 +208,8 @@ def test_a_call_that_returns_nothing():
 
 def test_shapes_beyond_all_memory():
     with pytest.raises(ValueError, match=r"conv_transpose: expected at most 2\^48 elements; received the shape"):
-        layers.Conv2DTranspose(2, 2, strides=2**40)(np.ones((1, 4, 4, 1)))
-    with pytest.raises(ValueError, match=r"expected sizes from 0 to 2\^48; received the shape"):
+        layers.Conv2DTranspose(2, 2, strides=2**25)(np.ones((1, 4, 4, 1)))
+    with pytest.raises(ValueError, match=r"expected at most 2\^48 elements; received 1152921504606846976 repeats"):
         layers.RepeatVector(2**60)(x)
     with pytest.raises(MemoryError):
         layers.RepeatVector(2**44)(x[:1, :1])

@@ -256,7 +256,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         )
         if not (np.isfinite(self.coef_).all() and np.isfinite(self.intercept_).all()):
             raise ValueError(
-                "Perceptron: the weights have overflowed; scale the features, for example by "
+                "Perceptron: the weights or the products with them have overflowed; scale the features, for example by "
                 "sklearn.preprocessing.StandardScaler"
             )
         return max(passes)
