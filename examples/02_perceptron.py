@@ -32,7 +32,7 @@ for panel, (name, target) in zip(panels, problems.items(), strict=True):
     machine = Perceptron(max_iter=100, tol=None, shuffle=False).fit(x, target)
     mistakes = int((machine.predict(x) != target).sum())
     print(f"{name:7}{machine.n_iter_:8}{mistakes:10}   {machine.coef_[0]!s:15}{machine.intercept_[0]:4}")
-    draw_boundary(panel, lambda points, machine=machine: machine.predict(points).astype(float), x, np.array(target))
+    draw_boundary(panel, lambda points, machine=machine: machine.predict(points) * 1.0, x, np.array(target), size=150)
     panel.set(title=f"{name}: {mistakes} mistakes", xlabel="first input", ylabel="second input")
 save(figure, __file__)
 print("A second layer solves XOR: see 03_mlp_two_moons.py.")

@@ -2,7 +2,9 @@
 
 The layers draw anew for every image and every epoch, in training only; `predict` sees images as they are.
 
-Look at the gap between training and test accuracy with 200 images to learn from, and at what the network is shown.
+Look at the test accuracy with 100 images to learn from, and at what the network is shown. On so few pixels it matters
+that images are moved by whole ones (`interpolation="nearest"`): what lies between pixels is blurred, and the images of
+the test are not.
 """
 
 import numpy as np
@@ -13,15 +15,15 @@ from nnfast import layers
 
 (x, y), (test_x, test_y) = nnfast.datasets.digits.load_data()
 x, test_x = (part.reshape(-1, 8, 8, 1).astype("float32") / 16 for part in (x, test_x))
-few_x, few_y = x[:200], y[:200]
+few_x, few_y = x[:100], y[:100]
+EPOCHS = 150
 
 
 def augmentation():
     # Outside of the image is black. No flips: a mirrored 3 is no 3.
     return [
-        layers.RandomTranslation(0.1, 0.1, fill_mode="constant"),
+        layers.RandomTranslation(0.13, 0.13, fill_mode="constant", interpolation="nearest"),
         layers.RandomRotation(0.03, fill_mode="constant"),
-        layers.RandomZoom(0.1, fill_mode="constant"),
     ]
 
 
@@ -41,8 +43,9 @@ for name, stack in (("as they are", []), ("augmented", augmentation())):
         ]
     )
     loss = nnfast.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(nnfast.optimizers.Adam(0.003), loss, metrics=["accuracy"])
-    history = model.fit(few_x, few_y, epochs=100, validation_data=(test_x, test_y), verbose=0).history
+    rate = nnfast.optimizers.schedules.CosineDecay(0.003, decay_steps=EPOCHS * 4)  # four batches an epoch
+    model.compile(nnfast.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    history = model.fit(few_x, few_y, epochs=EPOCHS, validation_data=(test_x, test_y), verbose=0).history
     print(f"{name:26}{history['accuracy'][-1]:20.1%}{history['val_accuracy'][-1]:16.1%}")
     curves.plot(history["val_accuracy"], label=name)
 curves.set(xlabel="epoch", ylabel="test accuracy", ylim=(0.7, 1))

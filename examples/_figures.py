@@ -36,12 +36,12 @@ def two_moons(samples: int, noise: float = 0.2, seed: int = 0):
     return (x + noise * rng.normal(size=x.shape)).astype(np.float32), y.astype(np.int32)
 
 
-def draw_boundary(axes, predict, x, y) -> None:
-    """Colour the plane by what `predict` says of each point, and draw the samples over it."""
+def draw_boundary(axes, predict, x, y, size: float = 24) -> None:
+    """Colour the plane by what `predict` says of each point, and draw the samples over it, as large as `size`."""
     low, high = x.min(axis=0) - 0.4, x.max(axis=0) + 0.4
     a, b = np.meshgrid(np.linspace(low[0], high[0], 200), np.linspace(low[1], high[1], 200))
     shade = predict(np.stack([a.ravel(), b.ravel()], axis=1).astype(np.float32)).reshape(a.shape)
     axes.contourf(a, b, shade, levels=np.linspace(0, 1, 11), cmap="RdBu_r", alpha=0.6)
     axes.contour(a, b, shade, levels=[0.5], colors="k", linewidths=1)
     for label, colour in ((0, "royalblue"), (1, "firebrick")):
-        axes.scatter(*x[y == label].T, color=colour, edgecolors="white", s=24, linewidths=0.6)
+        axes.scatter(*x[y == label].T, color=colour, edgecolors="white", s=size, linewidths=0.6 if size < 50 else 2)
