@@ -41,8 +41,11 @@ class PyDataset:
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} must define __len__(self)")
 
+    def on_epoch_begin(self) -> None:
+        """Be called before the batches of each epoch of `fit`, and of an evaluation or a prediction."""
+
     def on_epoch_end(self) -> None:
-        """Be called after each epoch of `fit`, for example to shuffle."""
+        """Be called after them, for example to shuffle."""
 
 
 Sequence = PyDataset

@@ -351,7 +351,7 @@ def test_layers_and_models_are_called_on_arrays(model, given):
         ([(x,)], r"generator of tuples \(x, y\) .*; received tuple of 1"),
         ([3], "received int"),
         ([(x, y, None, y)], "received tuple of 4"),
-        ([[x, y]], "received list of 2"),
+        ([[x]], "received list of 1"),
     ],
 )
 def test_generators_that_do_not_yield_batches(model, batches, message):

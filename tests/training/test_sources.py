@@ -167,9 +167,129 @@ def test_a_generator_that_ends():
         make_model().fit(finite, epochs=2, verbose=0)
 
 
+def test_a_generator_with_fewer_batches_than_steps():
+    with pytest.warns(UserWarning, match="expected 5 batches; the generator ended after 4"):
+        make_model().fit((Batches()[i] for i in range(4)), steps_per_epoch=5, verbose=0)
+
+
+def test_fewer_steps_of_batches_by_number_go_on_through_them():
+    whole, parts = make_model(), make_model()
+    whole.fit(Batches(), epochs=2, verbose=0)
+    parts.fit(Batches(), epochs=4, steps_per_epoch=2, verbose=0)
+    same_weights(whole, parts)
+
+
+def test_batches_and_validation_data_in_lists():
+    reference, history = expected(validation_data=(x, y))
+    model = make_model()
+    batches = [list(Batches()[i]) for i in range(4)]
+    assert model.fit(iter(batches), validation_data=[x, y], validation_batch_size=10, verbose=0).history == history
+    same_weights(model, reference)
+    np.testing.assert_array_equal(model.predict(iter(batches), verbose=0), reference.predict(x, verbose=0))
+
+
+def test_hooks_of_batches_by_number():
+    class Told(nnfast.utils.PyDataset, Batches):
+        def __init__(self):
+            nnfast.utils.PyDataset.__init__(self)
+            Batches.__init__(self)
+            self.told = []
+
+        __len__ = Batches.__len__
+        __getitem__ = Batches.__getitem__
+
+        def on_epoch_begin(self):
+            self.told.append("begin")
+
+        def on_epoch_end(self):
+            self.told.append("end")
+
+    model = make_model()
+    batches, validation = Told(), Told()
+    model.fit(batches, epochs=2, validation_data=validation, verbose=0)
+    model.predict(batches, verbose=0)
+    assert batches.told == ["begin", "end"] * 3
+    assert validation.told == ["begin", "end"] * 2
+
+
+def test_predict_asks_a_generator_for_no_more_than_its_steps_and_calls_hooks():
+    model, seen = make_model(), []
+    hook = nnfast.callbacks.LambdaCallback(
+        on_predict_begin=lambda logs: seen.append("begin"),
+        on_predict_batch_end=lambda batch, logs: seen.append((batch, len(logs["outputs"]))),
+        on_predict_end=lambda logs: seen.append("end"),
+    )
+    batches = endless()
+    found = model.predict(batches, steps=3, callbacks=[hook], verbose=0)
+    np.testing.assert_array_equal(found, model.predict(x[:30], verbose=0))
+    assert seen == ["begin", (0, 10), (1, 10), (2, 10), "end"]
+    np.testing.assert_array_equal(next(batches)[0], x[30:])
+
+
+def test_balanced_classes_beside_a_generator():
+    with pytest.raises(ValueError, match="received 'balanced', which needs all targets at once"):
+        make_model().fit(endless(), steps_per_epoch=1, class_weight="balanced", verbose=0)
+
+
+@pytest.mark.parametrize("make", [memoryview, lambda values: values.tolist()])
+def test_rows_in_buffers_and_lists(make):
+    reference, _ = expected(epochs=2)
+    model = make_model()
+    model.fit(make(x), make(y), batch_size=10, shuffle=False, epochs=2, verbose=0)
+    same_weights(model, reference)
+
+
 def test_targets_beside_a_generator():
     with pytest.raises(ValueError, match="from the generator; received them beside it"):
         make_model().fit(endless(), y, steps_per_epoch=1, verbose=0)
+    with pytest.raises(ValueError, match="evaluate: expected y and sample_weight from the generator"):
+        make_model().evaluate(endless(), y, steps=1, verbose=0)
+
+
+class Stop(nnfast.callbacks.Callback):
+    """Ends what runs, in the hook of this name."""
+
+    def __init__(self, hook, flag):
+        super().__init__()
+        setattr(self, hook, lambda *arguments, **settings: setattr(self.model, flag, True))
+
+
+class TestStops:
+    @pytest.mark.parametrize("make", [lambda: (x, y), lambda: (Batches(),)])
+    def test_a_stop_of_training_stops_nothing_else(self, make):
+        model, watched = make_model(), nnfast.callbacks.LambdaCallback(on_test_batch_end=lambda batch, logs: None)
+        model.fit(x, y, epochs=3, callbacks=[Stop("on_epoch_end", "stop_training")], verbose=0)
+        assert len(model.history.epoch) == 1 and model.stop_training
+        whole = model.evaluate(x, y, batch_size=10, verbose=0)
+        assert model.evaluate(*make(), batch_size=10, callbacks=[watched], verbose=0) == pytest.approx(whole)
+        assert model.evaluate(*make(), batch_size=10, verbose=1) == pytest.approx(whole)
+
+    def test_a_stop_within_an_epoch_lets_its_validation_run(self):
+        model, batches = make_model(), []
+        watched = nnfast.callbacks.LambdaCallback(on_test_batch_end=lambda batch, logs: batches.append(batch))
+        stop = Stop("on_train_batch_end", "stop_training")
+        model.fit(x, y, batch_size=10, validation_data=(x, y), callbacks=[stop, watched], verbose=0)
+        assert model.optimizer.steps == 1
+        assert batches == [0, 1, 2, 3]
+
+    @pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin"])
+    @pytest.mark.parametrize("make", [lambda: (x, y), lambda: (Batches(),)])
+    def test_a_stop_before_the_first_batch_takes_one_step_as_in_keras(self, hook, make):
+        model = make_model()
+        model.fit(*make(), batch_size=10, epochs=3, callbacks=[Stop(hook, "stop_training")], verbose=0)
+        assert model.optimizer.steps == 1
+
+    @pytest.mark.parametrize("make", [lambda: (x, y), lambda: (Batches(),)])
+    def test_evaluation_and_prediction_have_stops_of_their_own(self, make):
+        model = make_model()
+        first = model.evaluate(x[:10], y[:10], verbose=0)
+        for _ in range(2):  # the next call begins anew
+            stop = Stop("on_test_batch_end", "stop_evaluating")
+            assert model.evaluate(*make(), batch_size=10, callbacks=[stop], verbose=0) == pytest.approx(first)
+            stop = Stop("on_predict_batch_end", "stop_predicting")
+            found = model.predict(make()[0], batch_size=10, callbacks=[stop], verbose=0)
+            np.testing.assert_array_equal(found, model.predict(x[:10], verbose=0))
+        assert len(model.predict(x, verbose=0)) == 40
 
 
 class TestOptimizerSettingsInFit:

@@ -22,7 +22,8 @@ class Callback:
     Attributes
     ----------
     model : Model
-        The model in training; set ``model.stop_training = True`` to end it.
+        The model; set ``model.stop_training = True`` to end training after the batch or the epoch of the hook,
+        ``model.stop_evaluating`` or ``model.stop_predicting`` to end the others.
     params : dict
         ``verbose``, ``epochs`` and ``steps`` of the call.
     """

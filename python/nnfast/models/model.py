@@ -50,7 +50,8 @@ class Model(Layer):
         model = super().__new__(Functional if functional else cls, *args, **kwargs)
         for name in ("_compiled", "_programs", "history", "built_from"):
             object.__setattr__(model, name, None)
-        object.__setattr__(model, "stop_training", False)
+        for name in ("stop_training", "stop_evaluating", "stop_predicting"):
+            object.__setattr__(model, name, False)
         object.__setattr__(model, "notes", {})
         object.__setattr__(model, "resume_epoch", None)
         return model
@@ -342,7 +343,7 @@ class Model(Layer):
             Called as the training goes on.
         validation_split : float, default 0.0
             The share of the rows, from the end, held out to evaluate after each epoch.
-        validation_data : tuple, optional
+        validation_data : tuple, list or iterable of batches, optional
             ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate after each epoch.
         shuffle : bool, default True
             Whether each epoch goes through the rows in a new random order.
@@ -354,7 +355,8 @@ class Model(Layer):
             The first epoch's number.
         steps_per_epoch : int, optional
             Fewer steps than there are in the data: the next epoch goes on where the last one ended. Where the data end,
-            the epoch does too, with a warning, and the next one begins anew.
+            the epoch does too, with a warning, and the next one begins anew. An iterable without numbers for its
+            batches begins anew with each epoch, but for a generator, which cannot.
         validation_steps : int, optional
             Fewer steps than there are, from the first.
         validation_batch_size : int, optional

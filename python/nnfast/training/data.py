@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array as packed_array
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -40,13 +41,11 @@ def as_array(value: Any, what: str) -> np.ndarray:
                 "encode text and categories as numbers first"
             ) from None
     if array.dtype.kind in "iub":
-        if (
-            array.dtype.kind != "b"
-            and array.dtype.itemsize > 4
-            and array.size
-            and (array.max() > np.iinfo(np.int32).max or array.min() < np.iinfo(np.int32).min)
-        ):
-            raise ValueError(f"{what}: expected integers that fit in 32 bits; received {array.max()}")
+        limits = np.iinfo(np.int32)
+        if array.size and not np.can_cast(array.dtype, np.int32):
+            worst = max(array.max(), array.min(), key=lambda value: abs(int(value)))
+            if not limits.min <= worst <= limits.max:
+                raise ValueError(f"{what}: expected integers that fit in 32 bits; received {worst}")
         return np.ascontiguousarray(array, np.int32)
     if array.dtype.kind != "f":
         raise ValueError(f"{what}: expected an array of numbers; received one of dtype {array.dtype}")
@@ -201,14 +200,16 @@ def split_last(arrays: list[np.ndarray], share: float) -> tuple[list[np.ndarray]
 
 def unpack(batch: Any) -> tuple[Any, Any, Any]:
     """Return x, y and sample_weight of what a generator yields or `validation_data` holds."""
-    if isinstance(batch, tuple) and 1 <= len(batch) <= 3:
+    if isinstance(batch, (tuple, list)) and 1 <= len(batch) <= 3:
         return (*batch, None, None)[:3]
     return batch, None, None
 
 
 def is_generator(x: Any) -> bool:
     """Whether `x` yields batches, rather than being an array, a list of arrays or a table."""
-    if isinstance(x, (np.ndarray, list, tuple, Mapping, str)) or hasattr(x, "to_numpy") or hasattr(x, "__array__"):
+    if isinstance(x, (np.ndarray, list, tuple, Mapping, str, bytes, bytearray, memoryview, range, packed_array)):
+        return False
+    if hasattr(x, "to_numpy") or hasattr(x, "__array__"):
         return False
     return hasattr(x, "__next__") or hasattr(x, "__getitem__") or hasattr(x, "__iter__")
 

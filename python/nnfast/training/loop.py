@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 import warnings
@@ -17,6 +18,8 @@ from . import data
 
 # Python looks at a run of steps about this often, where a progress bar or a callback wants to.
 _SECONDS_BETWEEN_LOOKS = 0.1
+# The attribute of the model by which a callback ends each loop.
+_STOP = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}
 
 
 class Source:
@@ -93,6 +96,9 @@ def run_epoch(
     """Run the steps of one epoch, from this batch of the data on; metrics are left in the model."""
     mode = "train" if purpose == "train" else "test"
     wish = calls.wants_batches(mode)
+    flag = _STOP[mode]
+    if getattr(model, flag):  # from an earlier hook, which saves all but one step, as in Keras
+        steps = 1
     order = None
     if shuffle:
         # A function of the model's seed and the steps taken: training that is resumed goes on as it would have.
@@ -122,7 +128,7 @@ def run_epoch(
                 looked += elapsed
                 end(step + now - 1, model.compile_settings.logs(model.output_names_or_default(None)))
                 pace = max(1, int(pace * min(4.0, _SECONDS_BETWEEN_LOOKS / max(elapsed, 1e-6))))
-            if model.stop_training and wish != "never":
+            if wish != "never" and getattr(model, flag):
                 return
 
 
@@ -176,7 +182,12 @@ def fit(
             raise ValueError(
                 "fit: expected y, sample_weight and validation data from the generator; received them beside it"
             )
-        steps = steps_per_epoch if steps_per_epoch is not None else (len(x) if hasattr(x, "__len__") else None)
+        if class_weight == "balanced":
+            raise ValueError(
+                "class_weight: expected a dictionary from class to weight beside a generator; received 'balanced', "
+                "which needs all targets at once"
+            )
+        steps = _length(x) if steps_per_epoch is None else steps_per_epoch
     else:
         if y is None:
             raise ValueError("fit: expected targets y; received None")
@@ -210,9 +221,12 @@ def fit(
             _warn_of_the_end(min(count, source.steps - begin), steps_per_epoch)
             run_epoch(model, source, "train", calls, shuffle, count, begin)
         else:
-            _run_generator(model, _batches(x), "train", calls, steps, class_weight)
-            if hasattr(x, "on_epoch_end"):
-                x.on_epoch_end()
+            begin, count = 0, steps
+            if steps_per_epoch is not None and (total := _length(x)) is not None and hasattr(x, "__getitem__"):
+                begin = (epoch - first_epoch) % math.ceil(total / steps_per_epoch) * steps_per_epoch
+                count = min(steps_per_epoch, total - begin)
+                _warn_of_the_end(count, steps_per_epoch)
+            _run_generator(model, x, "train", calls, count, class_weight, begin)
         logs = model.compile_settings.logs(model.output_names_or_default(None))
         if validation_data is not None and _is_due(epoch + 1, validation_freq):
             found = _evaluate(model, validation, validation_data, calls, validation_steps)
@@ -240,8 +254,11 @@ def evaluate(
 ) -> dict[str, Any]:
     """Evaluate; see `Model.evaluate`."""
     _check_count("steps", steps)
-    source = None if data.is_generator(x) else make_source(model, x, y, sample_weight, None, batch_size)
-    total = source.steps if source is not None else steps or (len(x) if hasattr(x, "__len__") else None)
+    generator = data.is_generator(x)
+    if generator and (y is not None or sample_weight is not None):
+        raise ValueError("evaluate: expected y and sample_weight from the generator; received them beside it")
+    source = None if generator else make_source(model, x, y, sample_weight, None, batch_size)
+    total = source.steps if source is not None else steps or _length(x)
     calls = callback_module.CallbackList(
         callbacks, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1, steps=total
     )
@@ -250,11 +267,12 @@ def evaluate(
 
 def _evaluate(model: Any, source: Source | None, batches: Any, calls: Any, steps: int | None) -> dict[str, Any]:
     model.compile_settings.reset()
+    model.stop_evaluating = False
     calls.on_test_begin()
     if source is not None:
         run_epoch(model, source, "test", calls, False, min(source.steps, steps or source.steps))
     else:
-        _run_generator(model, _batches(batches), "test", calls, steps, None)
+        _run_generator(model, batches, "test", calls, steps, None)
     logs = model.compile_settings.logs(model.output_names_or_default(None))
     calls.on_test_end(logs)
     return logs
@@ -263,27 +281,28 @@ def _evaluate(model: Any, source: Source | None, batches: Any, calls: Any, steps
 def predict(model: Any, x: Any, batch_size: Any, verbose: Any, steps: int | None, callbacks: Any) -> Any:
     """Compute outputs; see `Model.predict`."""
     _check_count("steps", steps)
-    if data.is_generator(x):
-        parts = []
-        for i, batch in enumerate(_batches(x)):
-            if steps is not None and i == steps:
-                break
-            parts.append(model.predict_on_batch(data.unpack(batch)[0]))
-        if not parts:
-            raise ValueError("predict: expected at least one batch; received none")
-        columns = [np.concatenate(leaves) for leaves in zip(*(flatten(part) for part in parts), strict=True)]
-        it = iter(columns)
-        return map_structure(lambda _: next(it), parts[0])
-    source = make_source(model, x, None, None, None, batch_size)
+    source = None if data.is_generator(x) else make_source(model, x, None, None, None, batch_size)
+    total = source.steps if source is not None else _length(x)
+    steps = total if steps is None else steps if total is None else min(steps, total)
     calls = callback_module.CallbackList(
-        callbacks, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1, steps=source.steps
+        callbacks, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=1, steps=steps
     )
-    wish = calls.wants_batches("predict")
+    model.stop_predicting = False
     calls.on_predict_begin()
+    if source is not None:
+        outputs = _predict_rows(model, source, calls, source.steps if steps is None else steps)
+    else:
+        outputs = _predict_batches(model, x, calls, steps)
+    calls.on_predict_end()
+    return outputs
+
+
+def _predict_rows(model: Any, source: Source, calls: Any, steps: int) -> Any:
+    wish = calls.wants_batches("predict")
     results: list[np.ndarray] = []
     structure: Any = None
-    steps = min(source.steps, steps or source.steps)
     rows = min(source.rows, steps * source.batch_size)
+    done = 0
     looked = time.perf_counter()
     for first, count, size in source.stretches(steps):
         program = model.programs.get("predict", source.x, source.structure, batch_size=size)
@@ -297,14 +316,35 @@ def predict(model: Any, x: Any, batch_size: Any, verbose: Any, steps: int | None
                 results = [np.empty((rows, *output.shape[1:]), output.dtype) for output in outputs]
             for result, output in zip(results, outputs, strict=True):
                 result[row : row + size] = output
+            done = row + size
             if wish == "every":
                 calls.on_predict_batch_end(step, {"outputs": outputs})
             elif wish == "sometimes" and time.perf_counter() - looked > _SECONDS_BETWEEN_LOOKS:
                 looked = time.perf_counter()
                 calls.on_predict_batch_end(step)
-    calls.on_predict_end()
+            if model.stop_predicting:
+                break
+        if model.stop_predicting:
+            break
     it = iter(results)
-    return map_structure(lambda _: next(it), structure)
+    return map_structure(lambda _: next(it)[:done], structure)
+
+
+def _predict_batches(model: Any, x: Any, calls: Any, steps: int | None) -> Any:
+    parts: list[Any] = []
+    _tell(x, "on_epoch_begin")
+    for step, batch in enumerate(itertools.islice(_batches(x), steps)):
+        calls.on_predict_batch_begin(step)
+        parts.append(model.predict_on_batch(data.unpack(batch)[0]))
+        calls.on_predict_batch_end(step, {"outputs": parts[-1]})
+        if model.stop_predicting:
+            break
+    _tell(x, "on_epoch_end")
+    if not parts:
+        raise ValueError("predict: expected at least one batch; received none")
+    columns = [np.concatenate(leaves) for leaves in zip(*(flatten(part) for part in parts), strict=True)]
+    it = iter(columns)
+    return map_structure(lambda _: next(it), parts[0])
 
 
 def _split(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, Any, Any, Any]:
@@ -336,21 +376,30 @@ def _is_due(epoch: int, frequency: Any) -> bool:
     return epoch in frequency if isinstance(frequency, (list, tuple, set, range)) else epoch % frequency == 0
 
 
-def _batches(x: Any) -> Iterator[Any]:
-    """Start anew where `x` can; a generator goes on from where it stands."""
-    return (x[i] for i in range(len(x))) if hasattr(x, "__getitem__") and hasattr(x, "__len__") else iter(x)
+def _length(x: Any) -> int | None:
+    """Return the number of batches, where an iterable knows it."""
+    return len(x) if hasattr(x, "__len__") else None
+
+
+def _batches(x: Any, begin: int = 0) -> Iterator[Any]:
+    """Start anew where `x` can, at this batch if they have numbers; a generator goes on from where it stands."""
+    if hasattr(x, "__getitem__") and hasattr(x, "__len__"):
+        return (x[i] for i in range(begin, len(x)))
+    return iter(x)
+
+
+def _tell(x: Any, hook: str) -> None:
+    """Call a hook of a PyDataset, which other iterables need not have."""
+    getattr(x, hook, lambda: None)()
 
 
 def _run_generator(
-    model: Any, batches: Iterator[Any], purpose: str, calls: Any, steps: int | None, class_weight: Any
+    model: Any, batches: Any, purpose: str, calls: Any, steps: int | None, class_weight: Any, begin: int = 0
 ) -> None:
     mode = "train" if purpose == "train" else "test"
     count = 0
-    while steps is None or count < steps:
-        try:
-            batch = next(batches)
-        except StopIteration:
-            break
+    _tell(batches, "on_epoch_begin")
+    for step, batch in enumerate(itertools.islice(_batches(batches, begin), steps)):
         x, y, weight = data.unpack(batch)
         if y is None:
             raise ValueError(
@@ -358,17 +407,25 @@ def _run_generator(
                 f"received {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
             )
         source = make_source(model, x, y, weight, class_weight, rows_of_batch(x))
-        getattr(calls, f"on_{mode}_batch_begin")(count)
+        getattr(calls, f"on_{mode}_batch_begin")(step)
         program = model.programs.get(purpose, source.x, source.structure, source.y, source.weights)
         train_steps(model, program, source.arrays, None, 0, 1)
-        getattr(calls, f"on_{mode}_batch_end")(count, model.compile_settings.logs(model.output_names_or_default(None)))
-        count += 1
-        if model.stop_training:
+        getattr(calls, f"on_{mode}_batch_end")(step, model.compile_settings.logs(model.output_names_or_default(None)))
+        count = step + 1
+        if getattr(model, _STOP[mode]):
             break
-    if count == 0:
-        raise ValueError(
-            "expected at least one batch from the generator; received none; does it start anew each epoch?"
-        )
+    else:
+        if count == 0:
+            raise ValueError(
+                "expected at least one batch from the generator; received none; does it start anew each epoch?"
+            )
+        if steps is not None and count < steps:
+            warnings.warn(
+                f"expected {steps} batches; the generator ended after {count}; have it yield more, or ask for fewer "
+                "steps",
+                stacklevel=4,
+            )
+    _tell(batches, "on_epoch_end")
 
 
 def rows_of_batch(x: Any) -> int:
