@@ -126,7 +126,6 @@ def restore_training(model: Any, filepath: Any) -> dict[str, Any]:
     training = content["training"]
     if isinstance(training["learning_rate"], float):
         model.optimizer.learning_rate = training["learning_rate"]
-    model.programs.forget_state()
     _set_training(model, training, tensors)
     return training.get("notes", {})
 
@@ -208,12 +207,8 @@ def _training(model: Any) -> dict[str, Any]:
 def _set_training(model: Any, training: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
     model.seed = training["seed"]
     model.optimizer.steps = training["steps"]
-    model.programs.saved_slots = {
-        (name, int(number)): value
-        for (_, name, number), value in (
-            (key.split("/"), value) for key, value in tensors.items() if key.startswith("optimizer/")
-        )
-    }
+    named = ((key.split("/"), value) for key, value in tensors.items() if key.startswith("optimizer/"))
+    model.programs.remember({(name, int(number)): value for (_, name, number), value in named})
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
@@ -262,13 +257,8 @@ def _weight_tensors(model: Any) -> dict[str, np.ndarray]:
 
 
 def _slot_tensors(model: Any) -> dict[str, np.ndarray]:
-    pending = model.programs.saved_slots  # of a model that was loaded and has not been trained since
-    if pending:
-        return {f"optimizer/{slot}/{number:04d}": value for (slot, number), value in pending.items()}
-    numbers = {id(weight): i for i, weight in enumerate(model.weights)}
-    return {
-        f"optimizer/{slot}/{numbers[weight]:04d}": value for (slot, weight), value in model.programs.slots().items()
-    }
+    slots = model.programs.numbered_slots()
+    return {f"optimizer/{slot}/{number:04d}": value for (slot, number), value in slots.items()}
 
 
 def _set_weights(model: Any, tensors: dict[str, np.ndarray], filepath: Any) -> None:

@@ -42,6 +42,7 @@ class Model(Layer):
     _output_shapes: list[Any]
     built_from: Any
     seed: int
+    _compiled: Compiled | None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         from .functional import Functional
@@ -186,6 +187,8 @@ class Model(Layer):
     ) -> None:
         """Say how the model is to be trained.
 
+        An optimizer that the model was compiled with before goes on where it stands.
+
         Parameters
         ----------
         optimizer : Optimizer or str, default "rmsprop"
@@ -219,8 +222,11 @@ class Model(Layer):
                 )
         if not isinstance(steps_per_execution, (int, np.integer)) or steps_per_execution < 1:
             raise ValueError(f"steps_per_execution: expected a positive integer; received {steps_per_execution!r}")
+        before = self._compiled
         self._compiled = Compiled(optimizer, loss, loss_weights, metrics, weighted_metrics)
+        slots = {} if before is None or before.optimizer is not self.optimizer else self.programs.numbered_slots()
         self._programs = Programs(self)
+        self._programs.remember(slots)
         self.seed = random.next_seed()
 
     @property

@@ -109,7 +109,7 @@ def run_epoch(
     looked = time.perf_counter()
     pace = 1  # steps between two looks
     for first, count, size in source.stretches(steps, begin_batch):
-        program = model.programs.get(purpose, source.x, source.structure, source.y, source.weights, batch_size=size)
+        programs = program = None
         done = 0
         while done < count:
             batch = first + done
@@ -117,6 +117,11 @@ def run_epoch(
             now = 1 if wish == "every" else count - done if wish == "never" else min(pace, count - done)
             if wish == "every":
                 begin(step)
+            if programs is not model.programs or not programs.are_valid:  # a hook may compile, freeze or unfreeze
+                if programs is not None:
+                    model.check_targets(source.x, source.structure, source.y)
+                programs = model.programs
+                program = programs.get(purpose, source.x, source.structure, source.y, source.weights, batch_size=size)
             row = batch * source.batch_size
             rows = None if order is None else order[row : row + now * size]
             train_steps(model, program, source.arrays, rows, row, now)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -68,6 +69,29 @@ class Program:
             metric.add(increments)
 
 
+# Which model each optimizer has taken steps for.
+_owners: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+
+def _claim(optimizer: Any, model: Any) -> None:
+    """Give an optimizer to a model.
+
+    Raises
+    ------
+    ValueError
+        If it has taken steps for a model of other weights, of which its state and its number of steps tell.
+    """
+    if optimizer in _owners and optimizer.steps:
+        owner = _owners[optimizer]()
+        if owner is None or not {id(weight) for weight in owner.weights} & {id(weight) for weight in model.weights}:
+            raise ValueError(
+                f"Model {model.name!r}: expected an optimizer of its own; received {optimizer.name!r}, which has taken "
+                f"{optimizer.steps} steps for another model; make a new one for each model, e.g. "
+                f"nnfast.optimizers.{type(optimizer).__name__}(…)"
+            )
+    _owners[optimizer] = ref(model)
+
+
 class Programs:
     """The programs of one model, and the optimizer's state they share."""
 
@@ -77,9 +101,9 @@ class Programs:
         self._batches: dict[Any, Any] = {}
         self._count = -1
         self.state: Any = None  # _core.OptimizerState
-        self._state_for: tuple[Any, ...] = ()
         self._state_weights: list[Any] = []
-        self.saved_slots: dict[tuple[str, int], np.ndarray] = {}  # from a file, by the number of the weight
+        # What the optimizer remembers of weights that are not in its state: frozen ones, or all before the first step.
+        self._aside: dict[tuple[str, int], np.ndarray] = {}
 
     def clear(self) -> None:
         """Forget all programs, not the optimizer's state."""
@@ -90,11 +114,16 @@ class Programs:
         """Forget what the optimizer remembers, too."""
         self.clear()
         self.state = None
-        self._state_for = ()
+        self._aside = {}
+
+    @property
+    def are_valid(self) -> bool:
+        """Whether no weight, `trainable` or setting has changed since they were planned."""
+        return self._count == changes()
 
     def of_batch(self, key: Any) -> Any:
         """Return what was remembered for a batch."""
-        return self._batches.get(key) if self._count == changes() else None
+        return self._batches.get(key) if self.are_valid else None
 
     def remember_batch(self, key: Any, program: Any) -> None:
         """Remember a program, or how to run it, for batches like this one."""
@@ -117,7 +146,7 @@ class Programs:
         batch_size : int, optional
             Rows of a step; by default all rows.
         """
-        if self._count != changes():
+        if not self.are_valid:
             self.clear()
             self._count = changes()
         rows = len(x[0]) if batch_size is None else batch_size
@@ -129,7 +158,7 @@ class Programs:
                 self._cache.move_to_end(key)
         else:
             program = self._plan(purpose, x, structure, y, weights, rows)
-            if self._count != changes():  # building the model added weights
+            if not self.are_valid:  # building the model added weights
                 self.clear()
                 self._count = changes()
             self._make_room(program)
@@ -180,7 +209,7 @@ class Programs:
 
     def _build_first(self, x: Sequence[np.ndarray], structure: Any, rows: int) -> None:
         """Create the weights of a model that has never been called."""
-        if self.model.built and self._state_for:
+        if self.model.built and self.state is not None:
             return
         trace = Trace()
         with tracing(trace):
@@ -195,31 +224,38 @@ class Programs:
                 f"Model {self.model.name!r}: expected weights to train; it has none that are trainable; "
                 "set trainable = True on the model or a layer"
             )
-        optimizer = self.model.compile_settings.optimizer
-        key = (id(optimizer), *(id(weight) for weight in weights))
-        if self.state is not None and key == self._state_for and self.state.block.owns_all():
+        if self.state is not None and _are_same(weights, self._state_weights) and self.state.block.owns_all():
             return self.state
-        remembered = self.slots() if self._state_for[:1] == key[:1] else {}
-        if self.saved_slots:
-            everything = self.model.weights
-            remembered = {(name, id(everything[i])): value for (name, i), value in self.saved_slots.items()}
-            self.saved_slots = {}
+        optimizer = self.model.compile_settings.optimizer
+        _claim(optimizer, self.model)
+        remembered = self.slots()
         self.state = _core.OptimizerState(
             _core.Block([weight.core for weight in weights]),
             optimizer.settings(),
             [optimizer.uses_weight_decay(weight) for weight in weights],
             [weight.learning_rate_multiplier for weight in weights],
         )
-        self._state_for = key
         self._state_weights = weights
         for slot, view in self._slot_views().items():
             if slot in remembered:
-                view[...] = remembered[slot]
+                view[...] = remembered.pop(slot)
+        self._aside = remembered
         return self.state
 
     def slots(self) -> dict[tuple[str, int], np.ndarray]:
         """Return copies of what the optimizer remembers, by the slot's name and the weight's id."""
-        return {key: view.copy() for key, view in self._slot_views().items()}
+        return {**self._aside, **{key: view.copy() for key, view in self._slot_views().items()}}
+
+    def numbered_slots(self) -> dict[tuple[str, int], np.ndarray]:
+        """Return the same by the weight's number in the model, for a file."""
+        numbers = {id(weight): i for i, weight in enumerate(self.model.weights)}
+        return {(name, numbers[key]): value for (name, key), value in self.slots().items() if key in numbers}
+
+    def remember(self, slots: Mapping[tuple[str, int], np.ndarray]) -> None:
+        """Have the next step make the optimizer's state from what :meth:`numbered_slots` returned."""
+        self.forget_state()
+        weights = self.model.weights
+        self._aside = {(name, id(weights[number])): value for (name, number), value in slots.items()}
 
     def _slot_views(self) -> dict[tuple[str, int], np.ndarray]:
         found: dict[tuple[str, int], np.ndarray] = {}
@@ -237,6 +273,10 @@ class Programs:
         """Replace the weights by their moving average, where the optimizer keeps one."""
         if self.state is not None and self.state.average_slot >= 0:
             self.state.values()[:] = self.state.slot(self.state.average_slot)
+
+
+def _are_same(some: Sequence[Any], others: Sequence[Any]) -> bool:
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
 
 
 def _emit_outputs(

@@ -18,15 +18,13 @@ def trial(model: Any) -> Iterator[None]:
     """
     programs, optimizer = model.programs, model.compile_settings.optimizer
     values = [(weight, weight.numpy()) for weight in model.weights]
-    numbers = {id(weight): i for i, (weight, _) in enumerate(values)}
-    slots = programs.saved_slots or {(name, numbers[key]): value for (name, key), value in programs.slots().items()}
+    slots = programs.numbered_slots()
     steps, seeds = optimizer.steps, random.get_state()
     try:
         yield
     finally:
         for weight, value in values:
             weight.assign(value)
-        programs.forget_state()
-        programs.saved_slots = slots  # from which the next step makes the optimizer's state, as after loading a file
+        programs.remember(slots)
         optimizer.steps = steps
         random.set_state(seeds)
