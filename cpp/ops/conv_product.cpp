@@ -35,11 +35,22 @@ class ProductImages final : public ConvPass {
     gemm_ = Gemm(spec);
     scratch_ = shape.groups * round_up(gemm_.scratch(), kLine);
     worker_scratch_ = gemm_.worker_scratch();
+    if (backward && epilogue.bias && shape.taps() > 1) {
+      bias_at_ = scratch_;
+      scratch_ += round_up(in, kLine);
+      phases_.push_back({1, kCopy * static_cast<double>(in)});
+    }
     for (const Phase& phase : gemm_.phases())
       phases_.push_back({phase.tasks * shape.groups, phase.cost * shape.groups});
   }
 
   void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
+    float* biases = bias_at_ < 0 ? nullptr : scratch + bias_at_;
+    if (biases != nullptr && phase-- == 0) {
+      for (int64_t tap = 0; tap < shape_.taps(); ++tap)
+        std::copy_n(args.bias, shape_.channels, biases + tap * shape_.channels);
+      return;
+    }
     const int64_t group = task % shape_.groups;
     const int64_t in = group * shape_.depth(), out = group * shape_.group_out_channels(), to = backward_ ? in : out;
     GemmArgs product;
@@ -47,14 +58,19 @@ class ProductImages final : public ConvPass {
     product.b = args.w + out;
     product.c = args.activated + to;
     product.z = args.out + to;
-    if (args.bias) product.bias = args.bias + to;
+    if (args.bias) product.bias = biases != nullptr ? biases : args.bias + to;
     gemm_.run(phase, task / shape_.groups, worker, scratch + group * round_up(gemm_.scratch(), kLine), product);
   }
 
  private:
+  static constexpr double kCopy = 0.2;  // ns an element
+
   const ConvShape shape_;
   const bool backward_;
   Gemm gemm_;
+  // A transposed convolution makes whole windows, and so rows of c that hold every channel once for each pixel: where
+  // in the scratch memory its bias, repeated like that, is; or -1.
+  int64_t bias_at_ = -1;
 };
 
 // Many weights: a product like any other.

@@ -160,8 +160,8 @@ class RowsBackwardWeights final : public RowsPass {
 
 bool rows_apply(const ConvShape& shape) {
   const Window& w = shape.window;
-  return shape.groups == 1 && w.in[0] == 1 && w.size[0] == 1 && w.out[0] == 1 && w.dilation[2] == 1 &&
-         w.size[1] <= kMostRows;
+  const bool flat = w.in[0] == 1 && w.size[0] == 1 && w.out[0] == 1 && w.pad[0] == 0;
+  return shape.groups == 1 && flat && w.dilation[2] == 1 && w.size[1] <= kMostRows;
 }
 
 bool rows_pay(const ConvShape& shape) {

@@ -72,6 +72,46 @@ def test_random_geometries_are_exact_on_integers(isa):
             check_exact(case, rng, algorithm="rows")
 
 
+def test_random_transposed_geometries_are_exact_on_integers(isa):
+    rng = np.random.default_rng(8)
+    for _ in range(150):
+        axes = int(rng.choice([1, 2, 2, 3]))
+        sizes, window = ([int(n) for n in rng.integers(1, 7 - axes, axes)] for _ in range(2))
+        stride = int(rng.choice([1, 1, 2, 3, 5]))
+        if rng.random() < 0.2:
+            sizes = [1] * axes  # then the product of whole windows may serve
+        channels, out_channels = (int(rng.choice([1, 2, 5, 16, 17, 33])) for _ in range(2))
+        padding = str(rng.choice(["valid", "same"]))
+        grown = [
+            n * stride + (max(0, k - stride) if padding == "valid" else 0) for n, k in zip(sizes, window, strict=True)
+        ]
+        images = int(rng.choice([1, 2, 5]))
+        # The convolution whose backward-data it is.
+        conv = Convolution((images, *grown, out_channels), (*window, out_channels, channels), stride, padding)
+        assert conv.y_shape == (images, *sizes, channels)
+        x, w, bias, dy = integers(rng, conv.y_shape, conv.w_shape, (out_channels,), conv.x_shape)
+        attributes = {"strides": [stride], "padding": padding}
+        for algorithm in ("auto", "patches"):
+            (y,), (dx, dw, db) = _core.run_op(
+                "conv_transpose", [x, w, bias], {**attributes, "algorithm": algorithm}, [dy]
+            )
+            said = str((conv.x_shape, conv.w_shape, stride, padding, algorithm))
+            np.testing.assert_array_equal(y, conv.backward_data(x, w) + bias, said)
+            np.testing.assert_array_equal(dx, conv.forward(dy, w), said)
+            np.testing.assert_array_equal(dw, conv.backward_weights(dy, x), said)
+            np.testing.assert_array_equal(db, dy.sum(tuple(range(dy.ndim - 1))), said)
+
+
+def test_windows_that_lie_in_the_padding(isa):
+    # The first axis has one output pixel, and its window sees zeros alone.
+    case = {"x_shape": (1, 1, 7, 3, 4), "w_shape": (1, 1, 3, 4, 3), "strides": [8, 2, 1]}
+    case["padding"] = [(4, 2), (3, 2), (1, 1)]
+    for algorithm in ("auto", "patches"):
+        check_exact(case, np.random.default_rng(0), algorithm=algorithm)
+    with pytest.raises(ValueError, match="rows"):
+        check_exact(case, np.random.default_rng(0), algorithm="rows")
+
+
 # Shapes that take each way of splitting the work: many pixels, many channels, one image, more channels than a chain,
 # a patch longer than a tile, an input row that meets many kernel rows.
 LARGE = [
@@ -438,6 +478,20 @@ def test_transposed_against_keras(axes, padding):
             kernel = reference.kernel.value.detach().numpy()
             (y,), _ = _core.run_op("conv_transpose", [x, kernel], attributes)
             np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5, err_msg=str((window, attributes)))
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "padding"),
+    [((5,), 5, "same"), ((4, 4), 1, "valid"), ((3, 3), 3, "same"), ((2, 3, 2), 2, "valid")],
+)
+def test_transposed_from_one_pixel(isa, window, stride, padding):
+    rng = np.random.default_rng(len(window))
+    x, w, bias = integers(rng, (3, *[1] * len(window), 6), (*window, 5, 6), (5,))
+    attributes = {"strides": [stride], "padding": padding, "activation": "relu"}
+    for threads in (1, 2):
+        (y,), _ = _core.run_op("conv_transpose", [x, w, bias], attributes, threads=threads)
+        expected = np.einsum("nc,koc->nko", x.reshape(3, 6), w.reshape(-1, 5, 6)) + bias
+        np.testing.assert_array_equal(y, np.maximum(expected, 0).reshape(3, *window, 5))
 
 
 def test_transposed_is_the_adjoint_of_the_convolution(isa):
