@@ -200,3 +200,9 @@ def test_without_scikit_learn():
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.returncode == 1
     assert "nnfast.sklearn needs scikit-learn, which is not installed: pip install nnfast[sklearn]" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["max_iter", "n_iter_no_change", "eta0", "alpha", "tol"])
+def test_parameters_beyond_what_the_core_counts_with(name):
+    with pytest.raises(ValueError, match=f"expected {name} to be .* and at most .*; received 1"):
+        Perceptron(**{name: 2**2000}).fit([[0.0], [1.0]], [0, 1])

@@ -153,7 +153,7 @@ def softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
     Raises
     ------
     ValueError
-        If `x` has one axis only.
+        If `x` is a single number.
     """
     _check_rank("softmax", x)
     return ops.softmax(x, axis)

@@ -16,8 +16,8 @@ import sys
 from types import ModuleType
 
 from . import _core
+from .epsilon import EPSILON
 from .layers.layer import note_change
-from .losses.loss import EPSILON
 
 __all__ = [
     "backend", "epsilon", "floatx", "image_data_format", "set_floatx", "set_image_data_format", "winograd",

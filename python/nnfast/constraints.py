@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import ops
+from .epsilon import EPSILON
 from .registry import Registry
-
-EPSILON = 1e-7
 
 
 class Constraint:

@@ -1,6 +1,7 @@
 """Models in files: one safetensors file, whose metadata hold the configuration as JSON. Files hold no code.
 
 Metadata ``nnfast``: ``{"format": 1, "version", "model": {"class_name", "config"}, "notes", "compile", "training"}``.
+Metadata ``crc32``: the checksum of the tensors, one after the other by their names.
 Tensors: ``weights/0000/path`` in the order of `Model.weights`, ``optimizer/slot/0000`` by the weight's number.
 """
 
@@ -315,7 +316,8 @@ def _write(filepath: Any, tensors: dict[str, np.ndarray], content: dict[str, Any
     if not overwrite and path.exists():
         raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
     text = as_json({"format": FORMAT, "version": _core.version, **content})
-    data = save({key: np.asarray(value, order="C") for key, value in tensors.items()}, {"nnfast": text})
+    tensors = {key: np.asarray(value, order="C") for key, value in tensors.items()}
+    data = save(tensors, {"nnfast": text, "crc32": _checksum(tensors)})
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: expected a file in a folder that exists; there is no {path.parent}")
     # A reader finds the old file or the new one, whole, even after a power cut.
@@ -330,6 +332,16 @@ def _write(filepath: Any, tensors: dict[str, np.ndarray], content: dict[str, Any
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _checksum(tensors: dict[str, np.ndarray]) -> str:
+    """Return what tells of a bit that has changed among the numbers, which safetensors does not look at."""
+    from zlib import crc32
+
+    found = 0
+    for key in sorted(tensors):
+        found = crc32(tensors[key].reshape(-1).view(np.uint8).data, found)
+    return f"{found:08x}"
 
 
 def _umask() -> int:
@@ -354,7 +366,8 @@ def _read(filepath: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise FileNotFoundError(f"{path}: no such file")
     try:
         with safe_open(str(path), framework="np") as file:
-            text = (file.metadata() or {}).get("nnfast")
+            metadata = file.metadata() or {}
+            text = metadata.get("nnfast")
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dictionary
     except (SafetensorError, OSError) as error:
         raise ValueError(
@@ -362,6 +375,11 @@ def _read(filepath: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         ) from error
     if text is None:
         raise ValueError(f"{path}: expected a file written by nnfast; received a safetensors file of another program")
+    if "crc32" in metadata and metadata["crc32"] != (found := _checksum(tensors)):
+        raise ValueError(
+            f"{path}: its numbers are damaged: expected the checksum {metadata['crc32']}; received {found}; "
+            "take another copy of the file"
+        )
     try:
         content = json.loads(text)
         number = content["format"]

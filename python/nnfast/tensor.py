@@ -14,6 +14,11 @@ from . import _core
 Shape = tuple[Any, ...]  # of int, and None where a size is not known
 
 
+# Layers within layers: a call that leads back to itself is told from them before Python's own limit of about a
+# thousand calls, of which each layer takes half a dozen.
+_DEEPEST = 64
+
+
 class Operators:
     """Arithmetic, comparisons and indexing, each by the function of :mod:`nnfast.ops` that does it."""
 
@@ -196,7 +201,18 @@ class Trace:
 
     @contextmanager
     def labelled(self, label: str) -> Iterator[None]:
-        """Name the layer that emits what follows."""
+        """Name the layer that emits what follows.
+
+        Raises
+        ------
+        RecursionError
+            If it does so within itself time and again.
+        """
+        if len(self._labels) >= _DEEPEST and self._labels.count(label) >= _DEEPEST // 2:
+            raise RecursionError(
+                f"{label!r} is called within its own call without end; expected call() to use other layers and "
+                "nnfast.ops, and to return"
+            )
         self._labels.append(label)
         try:
             yield

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from . import _core
+from .arrays import as_array
 from .tensor import OPERATIONS, Operators
-from .training.data import as_array
 
 
 class Variable(Operators):

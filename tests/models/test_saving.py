@@ -87,6 +87,18 @@ def test_overwrite_is_asked_for(tmp_path):
         make_sequential().save(path, overwrite=False)
 
 
+def test_a_bit_that_has_changed(tmp_path):
+    model = make_sequential()
+    path = tmp_path / "m.safetensors"
+    model.save(path)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    for read in (nnfast.load_model, model.load_weights):
+        with pytest.raises(ValueError, match="numbers are damaged: expected the checksum .{8}; received .{8};"):
+            read(path)
+
+
 def test_damaged_files(tmp_path):
     path = tmp_path / "m.safetensors"
     make_sequential().save(path)

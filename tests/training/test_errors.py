@@ -18,6 +18,55 @@ x = np.zeros((6, 4), np.float32)
 y = np.array([0, 1, 2, 0, 1, 2], np.int32)
 
 
+def test_rows_of_different_lengths():
+    ragged = [[1, 2], [3]]
+    for use in (layers.Dense(2), nnfast.ops.relu, nnfast.ops.shape, nnfast.ops.sum):
+        with pytest.raises(ValueError, match="expected an array of numbers; received rows of different lengths"):
+            use(ragged)
+
+
+class WithinItself(layers.Layer):
+    def call(self, inputs):
+        return self(inputs)
+
+
+class Deep(layers.Layer):
+    """Layers of one name, one within the other: many, but not without end."""
+
+    def __init__(self, depth):
+        super().__init__(name="deep")
+        self.inner = Deep(depth - 1) if depth else layers.Activation("relu")
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
+def test_a_call_that_leads_back_to_itself():
+    with pytest.raises(RecursionError, match="'mirror' is called within its own call without end; expected call"):
+        WithinItself(name="mirror")(x)
+    with pytest.raises(RecursionError, match="'mirror' is called within its own call"):
+        nnfast.Sequential([layers.Input((4,)), WithinItself(name="mirror")])
+    np.testing.assert_array_equal(Deep(30)(x), x)
+
+
+def test_attributes_of_layers_in_dictionaries_with_keys_of_any_types():
+    layer = WithinItself()
+    layer.table = {1: "a", "b": [{None: layers.Dense(2), 3: (nnfast.Variable(x),)}]}
+    assert len(layer.layers_inside) == len(layer.weights) == 1
+
+
+@pytest.mark.parametrize("extreme", [np.int64(-(2**40)), np.uint32(2**32 - 1), np.uint64(2**63)])
+def test_integers_beyond_32_bits(model, extreme):
+    with pytest.raises(ValueError, match=f"x: expected integers that fit in 32 bits; received {extreme}$"):
+        model.predict(np.array([[0, 1, 2, extreme]], extreme.dtype), verbose=0)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "beta_1", "weight_decay"])
+def test_settings_of_optimizers_beyond_any_float(name):
+    with pytest.raises(ValueError, match=rf"Argument `{name}` .*number >= 0"):
+        optimizers.Adam(**{name: 2**2000})
+
+
 @pytest.mark.parametrize(
     ("given_x", "given_y", "message"),
     [

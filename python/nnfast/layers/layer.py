@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _core, constraints, initializers, ops, random, registry, regularizers
+from ..arrays import as_array, to_numpy
 from ..node import LayerNode, infer
 from ..tensor import KerasTensor, Tensor, Trace, current_trace, flatten, map_structure, tracing
-from ..training.data import as_array
 from ..variable import Variable
 
 # How often a `trainable` or a setting of the library has been set, or a weight added: a planned step is valid for one
@@ -124,7 +124,7 @@ class Layer:
     # --- weights ------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        for item in flatten(value) if isinstance(value, (list, tuple, dict)) else [value]:
+        for item in _held_by(value):
             if isinstance(item, Variable) and not any(item is known for known in self._own_weights):
                 self._enter_weight(item)
             elif isinstance(item, Layer) and not any(item is known for known in (self, *self._sublayers)):
@@ -350,7 +350,7 @@ class Layer:
             return trace.input(array.shape, str(array.dtype))
 
         # A nested list of numbers is one array; a list of arrays is several inputs.
-        args = tuple(_as_arrays(argument) for argument in args)
+        args = tuple(_as_arrays(argument, f"{type(self).__name__} {self.name!r}") for argument in args)
         args, kwargs = map_structure(enter, args), map_structure(enter, kwargs)
         if args and not arrays:
             raise TypeError(
@@ -482,12 +482,23 @@ class Layer:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
-def _as_arrays(argument: Any) -> Any:
+def _as_arrays(argument: Any, what: str) -> Any:
     if isinstance(argument, (list, tuple)) and argument:
         leaves = flatten(argument)
         if leaves and all(isinstance(leaf, (bool, int, float)) for leaf in leaves):
-            return np.asarray(argument)
+            return to_numpy(argument, what)
     return np.asarray(argument) if isinstance(argument, (float, int)) and not isinstance(argument, bool) else argument
+
+
+def _held_by(value: Any) -> Iterator[Any]:
+    """Yield what stands in nested lists, tuples and dictionaries, whose keys may be of any types."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _held_by(item)
+    else:
+        yield value
 
 
 def _marking_built(build: Callable[..., Any]) -> Callable[..., Any]:

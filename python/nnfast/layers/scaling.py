@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..epsilon import EPSILON
 from .layer import Layer, layer_registry
-
-# The smallest standard deviation or range that a feature is divided by, as in Keras.
-_EPSILON = 1e-7
 
 
 @layer_registry.add()
@@ -203,7 +201,7 @@ class Normalization(_Adapted):
 
     def call(self, inputs: Any) -> Any:
         mean, variance = self._values()
-        deviation = ops.maximum(ops.sqrt(variance), _EPSILON)
+        deviation = ops.maximum(ops.sqrt(variance), EPSILON)
         return mean + inputs * deviation if self.invert else (inputs - mean) / deviation
 
     def _measure(self, array: np.ndarray, axes: tuple[int, ...]) -> tuple[Any, ...]:
@@ -256,7 +254,7 @@ class MinMaxScaling(_Adapted):
 
     def call(self, inputs: Any) -> Any:
         minimum, maximum = self._values()
-        return (inputs - minimum) / ops.maximum(maximum - minimum, _EPSILON)
+        return (inputs - minimum) / ops.maximum(maximum - minimum, EPSILON)
 
     def _measure(self, array: np.ndarray, axes: tuple[int, ...]) -> tuple[Any, ...]:
         return array.min(axis=axes), array.max(axis=axes)

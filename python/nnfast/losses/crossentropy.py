@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import _core, ops
-from .loss import EPSILON, LossFunctionWrapper, PairedLoss, batch_of, paired, registry
+from ..epsilon import EPSILON
+from .loss import LossFunctionWrapper, PairedLoss, batch_of, paired, registry
 
 
 def logits_of(probabilities: Any, activation: str, axis: int | None = None) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
-from .loss import EPSILON, PairedLoss, paired, registry
+from ..epsilon import EPSILON
+from .loss import PairedLoss, paired, registry
 
 
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:

@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from .. import activations, ops
+from ..epsilon import EPSILON
 from .crossentropy import binary_crossentropy, check_smoothing
-from .loss import EPSILON, PairedLoss, paired, registry
+from .loss import PairedLoss, paired, registry
 
 
 def binary_focal_crossentropy(

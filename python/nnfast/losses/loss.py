@@ -11,7 +11,6 @@ from .. import _core, ops
 from ..registry import Registry, custom_objects
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
-EPSILON = 1e-7  # what keeps logarithms and quotients finite; Keras's
 
 
 class Loss:

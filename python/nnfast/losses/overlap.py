@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
-from .loss import EPSILON, PairedLoss, paired, registry
+from ..epsilon import EPSILON
+from .loss import PairedLoss, paired, registry
 
 Axis = int | Sequence[int] | None
 

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from .. import activations, ops
-from .loss import EPSILON, PairedLoss, paired, registry
+from ..epsilon import EPSILON
+from .loss import PairedLoss, paired, registry
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:

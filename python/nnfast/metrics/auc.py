@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from .confusion import EPSILON, Buckets, ThresholdMetric, divide, even_thresholds
+from ..epsilon import EPSILON
+from .confusion import Buckets, ThresholdMetric, divide, even_thresholds
 from .metric import registry
 
 

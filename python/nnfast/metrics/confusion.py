@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..epsilon import EPSILON
 from ..losses import same_rank
 from .metric import Metric, registry, spread_weight
 
-EPSILON = 1e-7
 _NO_THRESHOLD = -1e10  # below every prediction: what is among the top k counts as positive
 
 

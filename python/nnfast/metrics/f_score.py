@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from .confusion import EPSILON
+from ..epsilon import EPSILON
 from .metric import Metric, registry
 
 

@@ -257,7 +257,7 @@ class Model(Layer):
     @property
     def metrics(self) -> list[Any]:
         """The metrics, that of the loss first."""
-        return [] if self._compiled is None else self._compiled.all_metrics()
+        return [] if self._compiled is None else list(self._compiled.trackers)
 
     @property
     def metrics_names(self) -> list[str]:

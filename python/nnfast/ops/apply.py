@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core, random
+from ..arrays import to_numpy
 from ..node import Node, infer
 from ..tensor import KerasTensor, Tensor, Trace, current_trace
 from ..variable import Variable
@@ -80,7 +81,7 @@ def convert(x: Any, dtype: str | None = None) -> Any:
         if dtype is not None and x.dtype != dtype:
             return apply("cast", [x], dtype=dtype)
         return x
-    array = np.asarray(x)
+    array = to_numpy(x, "nnfast.ops")
     if dtype is None:
         dtype = "int32" if array.dtype.kind in "iu" else "float32"
     return array.astype(dtype, copy=False)
@@ -93,7 +94,7 @@ def floats(*values: Any) -> list[Any]:
 
 def shape_of(x: Any) -> tuple[Any, ...]:
     """Return the shape of a tensor, variable, array or nested list."""
-    return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+    return tuple(x.shape) if hasattr(x, "shape") else to_numpy(x, "nnfast.ops").shape
 
 
 def canonical_axis(axis: int, ndim: int) -> int:

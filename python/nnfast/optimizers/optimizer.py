@@ -61,7 +61,10 @@ class LearningRate(float):
 
 def check_number(name: str, value: Any, low: float, high: float = math.inf, *, open_high: bool = False) -> float:
     """Return a setting as a float; ValueError unless ``low <= value <= high``, or ``< high`` if that end is open."""
-    number = None if isinstance(value, (str, bool)) or value is None else float(value)
+    try:
+        number = None if isinstance(value, (str, bool)) or value is None else float(value)
+    except OverflowError:
+        number = math.inf
     if number is None or not (low <= number <= high) or math.isinf(number) or (open_high and number == high):
         end = "" if math.isinf(high) else f" and {'<' if open_high else '<='} {high:g}"
         raise ValueError(f"Argument `{name}` must be a number >= {low:g}{end}. Received: {name}={value!r}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import warnings
 from numbers import Integral, Real
 from typing import Any
@@ -16,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from .. import _core
 
 _PENALTIES = (None, "l2", "l1", "elasticnet")
+_LARGEST = sys.float_info.max
 _LARGEST_SEED = np.iinfo(np.int32).max
 
 
@@ -193,16 +196,17 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         if self.penalty not in _PENALTIES:
             raise ValueError(f"Perceptron: expected penalty to be one of {_PENALTIES}; received {self.penalty!r}")
         ranges: list[tuple[str, Any, float, float]] = [
-            ("alpha", Real, 0, np.inf), ("l1_ratio", Real, 0, 1), ("eta0", Real, np.nextafter(0, 1), np.inf),
-            ("max_iter", Integral, 1, np.inf), ("n_iter_no_change", Integral, 1, np.inf),
+            ("alpha", Real, 0, _LARGEST), ("l1_ratio", Real, 0, 1), ("eta0", Real, math.ulp(0.0), _LARGEST),
+            ("max_iter", Integral, 1, 2**63 - 1), ("n_iter_no_change", Integral, 1, 2**63 - 1),
         ]  # fmt: skip
         if self.tol is not None:
-            ranges.append(("tol", Real, 0, np.inf))
+            ranges.append(("tol", Real, 0, _LARGEST))
         for name, kind, low, high in ranges:
             value = getattr(self, name)
             if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
                 what = "an integer" if kind is Integral else "a number"
-                end = "" if high == np.inf else f" and at most {high}"
+                too_large = isinstance(value, kind) and value > high
+                end = f" and at most {high}" if high == 1 or too_large else ""
                 least = "above 0" if 0 < low < 1 else f"of at least {low}"
                 raise ValueError(f"Perceptron: expected {name} to be {what} {least}{end}; received {value!r}")
 

@@ -77,7 +77,7 @@ class Compiled:
         self.output_trackers: list[LossTracker | None] = []
         self.metrics: list[list[Metric]] = []
         self.weighted: list[list[Metric]] = []
-        self._to_reset = self.all_metrics()  # kept, since train_on_batch resets them at each call
+        self.trackers: list[Any] = [self.loss_tracker]  # and every metric, once they are known
 
     def match(self, output_names: Sequence[str], y_shapes: Sequence[Any], pred_shapes: Sequence[Any]) -> None:
         """Give each output its loss and metrics.
@@ -105,20 +105,15 @@ class Compiled:
             for items, (y_shape, pred_shape) in zip(lists, shapes, strict=True):
                 target.append([_as_metric(item, y_shape, pred_shape) for item in items])
         self.matched = True
-        self._to_reset = self.all_metrics()
-
-    def all_metrics(self) -> list[Any]:
-        """Return every metric, the trackers of the losses first."""
-        return [
+        self.trackers = [
             self.loss_tracker,
             *(tracker for tracker in self.output_trackers if tracker is not None),
-            *(metric for items in self.metrics for metric in items),
-            *(metric for items in self.weighted for metric in items),
+            *(metric for items in (*self.metrics, *self.weighted) for metric in items),
         ]
 
     def reset(self) -> None:
         """Reset every metric."""
-        for metric in self._to_reset:
+        for metric in self.trackers:
             metric.reset_state()
 
     def logs(self, output_names: Sequence[str]) -> dict[str, Any]:
