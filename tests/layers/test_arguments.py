@@ -69,10 +69,10 @@ def test_first_contents_of_an_embedding():
         (lambda: layers.Reshape((-2, 3)), ValueError, "non-negative integer.*received target_shape"),
         (lambda: layers.Reshape((-1, -1)), ValueError, "at most one unknown dimension"),
         (lambda: layers.Reshape((5, 5))(x), ValueError, "expected samples of 25 elements"),
-        (lambda: layers.Permute((0, 1)), ValueError, "Invalid permutation.*from 1 to 2 once"),
+        (lambda: layers.Permute((0, 1)), ValueError, "Invalid permutation.*each axis once, the first being 1"),
         (lambda: layers.RepeatVector("3"), TypeError, "Expected an integer value for `n`; received '3'"),
         (lambda: layers.RepeatVector(0), ValueError, "positive integer; received 0"),
-        (lambda: layers.Embedding(True, 2), ValueError, "`input_dim` must be a positive integer; received True"),
+        (lambda: layers.Embedding(True, 2), ValueError, "expected input_dim to be a positive integer; received True"),
         (lambda: layers.GroupNormalization(0), ValueError, "`groups`: expected a positive integer"),
         (lambda: layers.GroupNormalization(3)(x), ValueError, "must be a multiple of the number of channels"),
         (lambda: layers.GroupNormalization(16)(x), ValueError, "cannot be more than the number of channels"),
@@ -173,3 +173,36 @@ def test_a_reshape_says_what_it_makes_of_unknown_sizes():
     assert model.predict(x, verbose=0).shape == (4, 2)
     with pytest.raises(ValueError, match="expected samples of 48 elements"):
         model.predict(x[:, :5], verbose=0)
+
+
+SIZES = [
+    (layers.Dense, "units", {}),
+    (layers.Conv2D, "filters", {"kernel_size": 3}),
+    (layers.Conv2D, "kernel_size", {"filters": 2}),
+    (layers.Conv1DTranspose, "strides", {"filters": 2, "kernel_size": 3}),
+    (layers.DepthwiseConv2D, "depth_multiplier", {"kernel_size": 3}),
+    (layers.MaxPooling2D, "pool_size", {}),
+    (layers.UpSampling3D, "size", {}),
+    (layers.Embedding, "output_dim", {"input_dim": 3}),
+    (layers.Reshape, "target_shape", {}),
+    (layers.ZeroPadding2D, "padding", {}),
+    (layers.Cropping1D, "cropping", {}),
+    (layers.PReLU, "shared_axes", {}),
+]
+
+
+@pytest.mark.parametrize(("cls", "name", "others"), SIZES, ids=lambda value: getattr(value, "__name__", None))
+def test_sizes_are_integers_of_python_or_numpy(cls, name, others):
+    config = cls(**{name: 2}, **others, name="a").get_config()
+    found = cls(**{name: np.int64(2)}, **others, name="a").get_config()
+    assert found == config
+    assert np.int64 not in map(type, nnfast.tensor.flatten(found[name]))
+    for wrong in (2.5, "2", object(), [None]):
+        with pytest.raises(ValueError, match=f"{cls.__name__} 'a': expected .*; received "):
+            cls(**{name: wrong}, **others, name="a")
+
+
+@pytest.mark.parametrize("wrong", [2, 2.5, None, (0, 1), (1, 1)])
+def test_wrong_permutations(wrong):
+    with pytest.raises(ValueError, match="Permute 'a': Invalid permutation argument"):
+        layers.Permute(wrong, name="a")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import activations, constraints, initializers, ops, regularizers
+from .arguments import integers
 from .layer import Layer, layer_registry
 
 
@@ -145,7 +146,13 @@ class PReLU(Layer):
         self.alpha_initializer = initializers.get(alpha_initializer)
         self.alpha_regularizer = regularizers.get(alpha_regularizer)
         self.alpha_constraint = constraints.get(alpha_constraint)
-        self.shared_axes = [shared_axes] if isinstance(shared_axes, int) else shared_axes and list(shared_axes)
+        axes = () if shared_axes is None else integers(shared_axes)
+        if axes is None:
+            raise ValueError(
+                f"PReLU {self.name!r}: expected shared_axes to be an axis, counted from 1, or several; "
+                f"received {shared_axes!r}"
+            )
+        self.shared_axes = list(axes) or None
 
     def build(self, input_shape: Any) -> None:
         shape = list(input_shape[1:])

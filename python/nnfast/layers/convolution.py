@@ -2,47 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from .. import activations, constraints, initializers, ops, regularizers
-from .core import check_data_format
+from .arguments import Sizes, check_data_format, check_padding, per_axis, positive
 from .layer import Layer, layer_registry
-
-Sizes = int | Sequence[int]
-
-
-def per_axis(layer: Layer, name: str, value: Any, rank: int, least: int = 1) -> tuple[int, ...]:
-    """Return a setting for each spatial axis.
-
-    Raises
-    ------
-    ValueError
-        If it is not one integer, or one for each axis, of at least `least`.
-    """
-    sizes = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(sizes) != rank or not all(isinstance(size, int) and size >= least for size in sizes):
-        raise ValueError(
-            f"{type(layer).__name__} {layer.name!r}: expected {name} to be an integer of at least {least}, or {rank} "
-            f"of them; received {value!r}"
-        )
-    return sizes
-
-
-def check_padding(layer: Layer, padding: Any, allowed: Sequence[str] = ("valid", "same")) -> str:
-    """Return a padding in lower case.
-
-    Raises
-    ------
-    ValueError
-        If it is not among those allowed.
-    """
-    if not isinstance(padding, str) or padding.lower() not in allowed:
-        raise ValueError(
-            f"{type(layer).__name__} {layer.name!r}: expected padding to be one of {', '.join(allowed)}; "
-            f"received {padding!r}"
-        )
-    return padding.lower()
 
 
 class BaseConv(Layer):
@@ -86,10 +50,8 @@ class BaseConv(Layer):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         check_data_format(self, data_format)
         rank = self.rank
-        if filters is not None and (not isinstance(filters, int) or filters < 1):
-            raise ValueError(f"{self._who()}: expected filters to be a positive integer; received {filters!r}")
-        if not isinstance(groups, int) or groups < 1:
-            raise ValueError(f"{self._who()}: expected groups to be a positive integer; received {groups!r}")
+        filters = None if filters is None else positive(self, "filters", filters)
+        groups = positive(self, "groups", groups)
         if filters is not None and filters % groups:
             raise ValueError(f"{self._who()}: expected filters divisible by groups; received {filters} and {groups}")
         self.filters = filters
@@ -351,11 +313,7 @@ class BaseDepthwiseConv(BaseConv):
             depthwise_initializer, bias_initializer, depthwise_regularizer, bias_regularizer, activity_regularizer,
             depthwise_constraint, bias_constraint, **kwargs,
         )  # fmt: skip
-        if not isinstance(depth_multiplier, int) or depth_multiplier < 1:
-            raise ValueError(
-                f"{self._who()}: expected depth_multiplier to be a positive integer; received {depth_multiplier!r}"
-            )
-        self.depth_multiplier = depth_multiplier
+        self.depth_multiplier = positive(self, "depth_multiplier", depth_multiplier)
 
     def kernel_shape(self, channels: int) -> tuple[int, ...]:
         return (*self.kernel_size, channels, self.depth_multiplier)
@@ -433,11 +391,7 @@ class BaseSeparableConv(BaseConv):
             pointwise_initializer, bias_initializer, pointwise_regularizer, bias_regularizer, activity_regularizer,
             pointwise_constraint, bias_constraint, **kwargs,
         )  # fmt: skip
-        if not isinstance(depth_multiplier, int) or depth_multiplier < 1:
-            raise ValueError(
-                f"{self._who()}: expected depth_multiplier to be a positive integer; received {depth_multiplier!r}"
-            )
-        self.depth_multiplier = depth_multiplier
+        self.depth_multiplier = positive(self, "depth_multiplier", depth_multiplier)
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
         self.depthwise_constraint = constraints.get(depthwise_constraint)

@@ -10,6 +10,7 @@ import numpy as np
 from .. import activations, ops
 from ..node import InputNode
 from ..tensor import KerasTensor
+from .arguments import check_data_format
 from .layer import Layer, layer_registry
 
 
@@ -152,21 +153,6 @@ class Flatten(Layer):
         if len(inputs.shape) == 1:
             return ops.expand_dims(inputs, -1)
         return ops.reshape(inputs, (inputs.shape[0], int(np.prod(inputs.shape[1:]))))
-
-
-def check_data_format(layer: Layer, data_format: str | None) -> None:
-    """Refuse all but channels last.
-
-    Raises
-    ------
-    ValueError
-        If `data_format` is anything else.
-    """
-    if data_format not in (None, "channels_last"):
-        raise ValueError(
-            f"{type(layer).__name__} {layer.name!r}: expected data_format='channels_last', the only layout; "
-            f"received {data_format!r}; move the channels to the last axis, e.g. np.moveaxis(x, 1, -1)"
-        )
 
 
 @layer_registry.add()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import activations, constraints, initializers, ops, regularizers
+from .arguments import positive
 from .layer import WITHOUT_ADAPTERS, Layer, layer_registry
 
 
@@ -57,9 +58,7 @@ class Dense(Layer):
         **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        if not isinstance(units, int) or units < 1:
-            raise ValueError(f"Dense {self.name!r}: expected units to be a positive integer; received {units!r}")
-        self.units = units
+        self.units = positive(self, "units", units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import constraints, initializers, ops, regularizers
+from .arguments import positive
 from .layer import WITHOUT_ADAPTERS, Layer, layer_registry
 
 
@@ -48,11 +49,8 @@ class Embedding(Layer):
         **kwargs: Any,
     ):
         super().__init__(mask_zero=mask_zero, **kwargs)
-        for name, value in (("input_dim", input_dim), ("output_dim", output_dim)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"Embedding {self.name!r}: `{name}` must be a positive integer; received {value!r}")
-        self.input_dim = input_dim
-        self.output_dim = output_dim
+        self.input_dim = positive(self, "input_dim", input_dim)
+        self.output_dim = positive(self, "output_dim", output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)

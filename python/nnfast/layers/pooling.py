@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
-from .convolution import Sizes, check_padding, per_axis
-from .core import check_data_format
+from .arguments import Sizes, check_data_format, check_padding, check_rank, per_axis
 from .layer import Layer, layer_registry
 
 
@@ -84,22 +83,6 @@ class BaseGlobalPooling(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_format": "channels_last", "keepdims": self.keepdims}
-
-
-def check_rank(layer: Layer, shape: Any, rank: int) -> None:
-    """Check that an input has batch, `rank` spatial axes and channels.
-
-    Raises
-    ------
-    ValueError
-        If it has not.
-    """
-    if len(shape) != rank + 2:
-        hint = "; add a channel axis, e.g. x[..., None]" if len(shape) == rank + 1 else ""
-        raise ValueError(
-            f"{type(layer).__name__} {layer.name!r}: expected input of {rank + 2} axes (batch, {rank} spatial, "
-            f"channels); received {tuple(shape)}{hint}"
-        )
 
 
 def _make(rank: int, name: str, base: type, **attributes: Any) -> Any:

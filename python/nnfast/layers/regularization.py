@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops, regularizers
-from .core import Dropout, check_data_format, check_noise_shape, full_noise_shape
+from .arguments import check_data_format
+from .core import Dropout, check_noise_shape, full_noise_shape
 from .layer import Layer, layer_registry
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..tensor import KerasTensor
-from .convolution import per_axis
-from .core import check_data_format
+from .arguments import check_data_format, check_rank, integer, integers, per_axis
 from .layer import Layer, layer_registry
-from .pooling import check_rank
 
 
 @layer_registry.add()
@@ -29,8 +27,8 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
-        shape = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
-        if any(not isinstance(size, int) or size < -1 for size in shape):
+        shape = integers(target_shape)
+        if shape is None or min(shape, default=0) < -1:
             raise ValueError(
                 f"Reshape {self.name!r}: expected each size to be a non-negative integer, or -1 for what is left; "
                 f"received target_shape={target_shape}"
@@ -78,12 +76,13 @@ class Permute(Layer):
 
     def __init__(self, dims: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
-        self.dims = tuple(dims)
-        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+        axes = integers(dims)
+        if axes is None or sorted(axes) != list(range(1, len(axes) + 1)):
             raise ValueError(
-                f"Permute {self.name!r}: Invalid permutation argument `dims`: expected each axis from 1 to "
-                f"{len(self.dims)} once; received dims={dims}"
+                f"Permute {self.name!r}: Invalid permutation argument `dims`: expected each axis once, the first being "
+                f"1; received dims={dims!r}"
             )
+        self.dims = axes
         self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
@@ -123,18 +122,19 @@ class RepeatVector(Layer):
 
 def _borders(layer: Layer, name: str, value: Any, rank: int) -> tuple[tuple[int, int], ...]:
     """Return (before, after) for each spatial axis from an integer, one for each axis, or pairs."""
-    if isinstance(value, int):
-        values: tuple[Any, ...] = (value,) * rank
-    else:
-        values = (tuple(value),) if rank == 1 else tuple(value)
-    pairs = tuple((v, v) if isinstance(v, int) else tuple(v) for v in values)
-    if len(pairs) != rank or not all(len(p) == 2 and all(isinstance(n, int) and n >= 0 for n in p) for p in pairs):
+    if integer(value) is not None:
+        value = (value,) * rank
+    elif rank == 1:
+        value = (value,)
+    parts = value if isinstance(value, Iterable) else ()
+    pairs = [(n, n) if (n := integer(part)) is not None else integers(part) or () for part in parts]
+    if len(pairs) != rank or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
         raise ValueError(
             f"{type(layer).__name__} {layer.name!r}: expected {name} to be an integer of at least 0"
             + (", or two of them" if rank == 1 else f", {rank} of them, or {rank} pairs")
             + f" (before, after); received {value!r}"
         )
-    return pairs
+    return tuple((before, after) for before, after in pairs)
 
 
 class _Borders(Layer):
