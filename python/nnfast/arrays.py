@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def as_array(value: Any, what: str) -> np.ndarray:
             array = array.astype(np.float32)
         except (TypeError, ValueError):
             raise ValueError(
-                f"{what}: expected an array of numbers; received objects such as {array.flat[0]!r}; "
+                f"{what}: expected an array of numbers; received objects such as {_first_other(array)!r}; "
                 "encode text and categories as numbers first"
             ) from None
     if array.dtype.kind in "iub":
@@ -57,3 +58,8 @@ def as_array(value: Any, what: str) -> np.ndarray:
     if array.dtype.kind != "f":
         raise ValueError(f"{what}: expected an array of numbers; received one of dtype {array.dtype}")
     return np.ascontiguousarray(array, np.float32)
+
+
+def _first_other(array: np.ndarray) -> Any:
+    """Return the first object of an array that is no number."""
+    return next((item for item in array.flat if not isinstance(item, Real)), array.flat[0])

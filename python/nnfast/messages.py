@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -16,3 +17,9 @@ def say(text: str) -> None:
         sys.modules["tqdm"].tqdm.write(text)  # moves a progress bar out of the way
     else:
         print(text)
+
+
+def show_shape(shape: Sequence[Any]) -> str:
+    """Write a shape: "batch" for a first size that is not known, "?" for another."""
+    sizes = ["batch" if i == 0 and size is None else "?" if size is None else str(size) for i, size in enumerate(shape)]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"

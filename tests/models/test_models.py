@@ -257,6 +257,26 @@ def test_summary(capsys):
     assert "Weights: 33" in text
 
 
+def test_summary_of_models_within_models():
+    inner = nnfast.Sequential([layers.Input((None, 3)), layers.Dense(4, name="inside")], name="inner")
+    model = nnfast.Sequential([inner, layers.GlobalAveragePooling1D(name="mean"), layers.Dense(1, name="last")])
+    model.get_layer("last").trainable = False
+
+    def rows(**settings):
+        lines = []
+        model.summary(print_fn=lines.append, **settings)
+        return [line.split() for line in lines[0].splitlines()[4:-2]]
+
+    plain = [
+        ["inner", "(Sequential)", "(batch,", "?,", "4)", "16"],
+        ["mean", "(GlobalAveragePooling1D)", "(batch,", "4)", "0"],
+        ["last", "(Dense)", "(batch,", "1)", "5"],
+    ]
+    assert rows() == plain
+    inside = ["inside", "(Dense)", "(batch,", "?,", "4)", "16"]
+    assert rows(expand_nested=True, show_trainable=True) == [plain[0], inside, plain[1], [*plain[2], "frozen"]]
+
+
 def test_batch_size_of_an_input_is_no_bound():
     model = nnfast.Sequential([layers.Input((2,), batch_size=4), layers.Dense(1)])
     model.compile("sgd", "mse")

@@ -81,6 +81,7 @@ def test_settings_of_optimizers_beyond_any_float(name):
         (x, np.array([0, 1, 2, 0, 1, np.nan]), "expected finite targets; received 1 NaN"),
         (x.astype(object), np.array(["a"] * 6, object), "encode text and categories as numbers"),
         (np.array(["a"] * 24).reshape(6, 4), y, "expected an array of numbers"),
+        (np.array([[1, 2, "red", 4]] * 6, object), y, "objects such as 'red'; encode text"),
         (x.astype(np.complex64), y, "expected an array of numbers"),
         (x, None, "expected targets y"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core, ops
+from ..messages import show_shape
 from ..registry import Registry, custom_objects
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
@@ -167,7 +168,7 @@ class PairedLoss(LossFunctionWrapper):
 
 def batch_of(shape: tuple[int, ...]) -> str:
     """Write a shape with "batch" for its first axis."""
-    return str(("batch", *shape[1:])).replace("'batch'", "batch")
+    return show_shape((None, *shape[1:]))
 
 
 def _same_rank_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> bool:

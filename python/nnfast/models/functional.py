@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..layers.layer import Layer, deserialize, layer_registry, serialize
+from ..messages import show_shape
 from ..node import InputNode, LayerNode, Node, nodes_between
 from ..ops.apply import OperationNode, apply
 from ..tensor import KerasTensor, flatten, map_structure
@@ -282,8 +283,8 @@ def _checked_input(name: str, expected: KerasTensor, value: Any) -> Any:
     """
     if not hasattr(value, "shape"):
         raise ValueError(
-            f"Model {name!r}, input {expected.name!r}: expected an array or tensor of shape {_show(expected.shape)}; "
-            f"received {value!r}"
+            f"Model {name!r}, input {expected.name!r}: expected an array or tensor of shape "
+            f"{show_shape(expected.shape)}; received {value!r}"
         )
     shape, wanted = tuple(value.shape), expected.shape
     if len(shape) == len(wanted) - 1 and shape and wanted[-1] == 1 and _fits(shape, wanted[:-1]):
@@ -293,7 +294,7 @@ def _checked_input(name: str, expected: KerasTensor, value: Any) -> Any:
     if len(shape) == len(wanted) and _fits(shape, wanted):
         return value
     raise ValueError(
-        f"Model {name!r}, input {expected.name!r}: expected shape {_show(wanted)}; received {_show(shape)}"
+        f"Model {name!r}, input {expected.name!r}: expected shape {show_shape(wanted)}; received {show_shape(shape)}"
         + ("; add a batch axis, e.g. x[None]" if wanted[1:] == shape else "")
     )
 
@@ -301,15 +302,6 @@ def _checked_input(name: str, expected: KerasTensor, value: Any) -> Any:
 def _fits(shape: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
     """Whether all sizes but the first agree: the last batch may have fewer rows than Input's batch_size."""
     return all(want is None or have is None or want == have for want, have in zip(wanted[1:], shape[1:], strict=True))
-
-
-def _show(shape: tuple[Any, ...]) -> str:
-    return (
-        "("
-        + ", ".join("batch" if size is None else str(size) for size in shape)
-        + ("," if len(shape) == 1 else "")
-        + ")"
-    )
 
 
 __all__ = ["Functional"]

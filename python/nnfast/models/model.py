@@ -598,9 +598,28 @@ class Model(Layer):
             arrays = source.arrays
         return program.core.profile(arrays) if profile else program.core.describe()
 
-    def summary(self, line_length: int = 88, print_fn: Any = None) -> None:
-        """Print the layers, their output shapes and their numbers of weights."""
-        (print_fn or print)(summary(self, line_length))
+    def summary(
+        self,
+        line_length: int = 88,
+        print_fn: Any = None,
+        *,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+    ) -> None:
+        """Print the layers, their output shapes and their numbers of weights.
+
+        Parameters
+        ----------
+        line_length : int, default 88
+            The width of the table.
+        print_fn : callable, default print
+            What is called with the whole table.
+        expand_nested : bool, default False
+            Whether the layers of a model within the model get rows of their own below it.
+        show_trainable : bool, default False
+            Whether "frozen" stands beside the weights of layers that are not trained.
+        """
+        (print_fn or print)(summary(self, line_length, expand_nested, show_trainable))
 
     # --- files --------------------------------------------------------------------------------------------------
 

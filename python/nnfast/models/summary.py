@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from ..messages import show_shape
 
-def summary(model: Any, line_length: int = 88) -> str:
-    """Return a table of a model's layers, their output shapes and numbers of weights."""
-    rows = [
-        (f"{layer.name} ({type(layer).__name__})", _shape(layer), f"{layer.count_params():,}") for layer in model.layers
-    ]
+
+def summary(model: Any, line_length: int = 88, expand_nested: bool = False, show_trainable: bool = False) -> str:
+    """Return a table of a model's layers, their output shapes and numbers of weights; see `Model.summary`."""
+    rows = list(_rows(model.layers, expand_nested, show_trainable, ""))
     first = max(24, line_length // 2 - 4)
     last = 14
     middle = max(16, line_length - first - last)
@@ -31,6 +32,16 @@ def summary(model: Any, line_length: int = 88) -> str:
     return "\n".join(lines)
 
 
+def _rows(layers: Any, expand_nested: bool, show_trainable: bool, indent: str) -> Iterator[tuple[str, str, str]]:
+    for layer in layers:
+        count = f"{layer.count_params():,}"
+        if show_trainable and not layer.trainable:
+            count += " frozen"
+        yield f"{indent}{layer.name} ({type(layer).__name__})", _shape(layer), count
+        if expand_nested:
+            yield from _rows(getattr(layer, "layers", ()), expand_nested, show_trainable, indent + "  ")
+
+
 def _row(cells: tuple[str, str, str], first: int, middle: int, last: int) -> str:
     a, b, c = (_cut(cell, width - 1) for cell, width in zip(cells, (first, middle, last), strict=True))
     return f"{a:<{first}}{b:<{middle}}{c:>{last}}"
@@ -42,14 +53,9 @@ def _cut(text: str, width: int) -> str:
 
 def _shape(layer: Any) -> str:
     shape = getattr(layer, "batch_shape", None) or layer.output_shape_seen
-    if shape is None:
-        return "?"
-    return (
-        "("
-        + ", ".join("batch" if size is None else str(size) for size in shape)
-        + ("," if len(shape) == 1 else "")
-        + ")"
-    )
+    if layer._nodes and len(layer._nodes[-1].outputs) == 1:  # what was seen had sizes where the model has none
+        shape = layer._nodes[-1].outputs[0].shape
+    return "?" if shape is None else show_shape(shape)
 
 
 def _count(weights: list[Any]) -> int:
