@@ -14,7 +14,8 @@ from ..messages import show_shape
 from ..node import InputNode, LayerNode, Node, nodes_between
 from ..ops.apply import OperationNode, apply
 from ..tensor import KerasTensor, flatten, map_structure
-from .model import Model, keys_of
+from .model import Model
+from .trainer import keys_of
 
 
 def layers_by_depth(inputs: list[KerasTensor], outputs: list[KerasTensor], order: list[Node]) -> list[Layer]:
