@@ -14,8 +14,10 @@ def to_numpy(value: Any, what: str) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is a nested list whose rows have different lengths.
+        If it is None, or a nested list whose rows have different lengths.
     """
+    if value is None:
+        raise ValueError(f"{what}: expected an array of numbers; received None")
     try:
         return np.asarray(value)
     except ValueError as error:
@@ -30,8 +32,6 @@ def as_array(value: Any, what: str) -> np.ndarray:
     ValueError
         If it holds something other than numbers.
     """
-    if value is None:
-        raise ValueError(f"{what}: expected an array of numbers; received None")
     if hasattr(value, "to_numpy") and not isinstance(value, np.ndarray):
         value = value.to_numpy()  # pandas, polars
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):

@@ -22,9 +22,16 @@ _DEEPEST = 64
 class Operators:
     """Arithmetic, comparisons and indexing, each by the function of :mod:`nnfast.ops` that does it."""
 
-    __array_ufunc__: Any = None  # so that `array + tensor` asks the tensor
-
     shape: Shape
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Keep an operator between an array and what this is nnfast's own; other functions of NumPy are refused."""
+        if method == "__call__" and not kwargs and ufunc.__name__ in OPERATIONS:
+            return getattr(_ops(), OPERATIONS[ufunc.__name__])(*inputs)
+        return self._use_numpy(ufunc, method, inputs, kwargs)
+
+    def _use_numpy(self, ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
+        raise TypeError(_without_numbers(ufunc))
 
     @property
     def ndim(self) -> int:
@@ -58,6 +65,13 @@ class Operators:
     __hash__ = object.__hash__
 
 
+def _without_numbers(function: Any) -> str:
+    name = function.__name__
+    return f"np.{name}: expected an array; received a tensor, which has no numbers while a step is traced; use " + (
+        f"nnfast.ops.{name}" if name in _ops().__all__ else "the functions of nnfast.ops"
+    )
+
+
 def _ops() -> Any:
     from . import ops
 
@@ -87,7 +101,14 @@ OPERATIONS = {**{name: name for name in _BINARY.values()}, "true_divide": "divid
 Operators.__hash__ = object.__hash__  # type: ignore[method-assign,assignment]
 
 
-class Tensor(Operators):
+class Symbolic(Operators):
+    """What has no numbers yet, so that NumPy's functions can do nothing with it."""
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        raise TypeError(_without_numbers(function))
+
+
+class Tensor(Symbolic):
     """A value of the graph that is being traced.
 
     Attributes
@@ -111,7 +132,7 @@ class Tensor(Operators):
         return f"<Tensor shape={self.shape} dtype={self.dtype}>"
 
 
-class KerasTensor(Operators):
+class KerasTensor(Symbolic):
     """A value of a functional model: what a layer called on :func:`nnfast.layers.Input` returns.
 
     Attributes

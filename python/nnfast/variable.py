@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _core
 from .arrays import as_array
-from .tensor import OPERATIONS, Operators
+from .tensor import Operators
 
 
 class Variable(Operators):
@@ -120,12 +120,8 @@ class Variable(Operators):
         array = self.core.numpy()
         return array if dtype is None else array.astype(dtype)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        """Give NumPy's functions the contents. An operator between an array and a variable remains nnfast's own."""
-        if method == "__call__" and not kwargs and ufunc.__name__ in OPERATIONS:
-            from . import ops
-
-            return getattr(ops, OPERATIONS[ufunc.__name__])(*inputs)
+    def _use_numpy(self, ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
+        """Give NumPy's functions the contents."""
         if _traced():
             raise TypeError(
                 f"np.{ufunc.__name__} would make a constant of variable {self.path!r} in the step that is traced; "

@@ -25,6 +25,29 @@ def test_rows_of_different_lengths():
             use(ragged)
 
 
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda y_true, y_pred: np.mean((y_true - y_pred) ** 2), "np.mean: expected an array; .*; use nnfast.ops.mean"),
+        (lambda y_true, y_pred: np.exp(y_true - y_pred), "np.exp: expected an array; .*; use nnfast.ops.exp"),
+        (lambda y_true, y_pred: np.cbrt(y_pred), "np.cbrt: expected an array; .*; use the functions of nnfast.ops"),
+        (lambda y_true, y_pred: None, "expected a function that returns the loss of each sample; received None"),
+    ],
+)
+def test_losses_of_the_users_own_that_cannot_be_planned(function, message):
+    model = nnfast.Sequential([layers.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", function)
+    with pytest.raises((TypeError, ValueError), match=message):
+        model.fit(x, x[:, :1], verbose=0)
+
+
+def test_numpys_functions_on_symbolic_tensors():
+    a = layers.Input((4,))
+    assert np.add(np.ones(4, np.float32), a).shape == (np.ones(4, np.float32) - a).shape == (None, 4)
+    with pytest.raises(TypeError, match="np.sqrt: expected an array"):
+        np.sqrt(a)
+
+
 class WithinItself(layers.Layer):
     def call(self, inputs):
         return self(inputs)
@@ -361,6 +384,7 @@ def test_other_layouts_and_types_of_labels_are_taken(model, convert):
         ({"sample_weight": ["a"] * 6}, "sample_weight: expected an array of numbers"),
         ({"class_weight": "even"}, "or 'balanced'; received 'even'"),
         ({"class_weight": {0: "a"}}, "expected a number for each class"),
+        ({"class_weight": {"0": 2.0}}, "class_weight: expected class numbers as keys; received '0'"),
         ({"class_weight": {0: 2.0}, "sample_weight": np.ones(6)}, "sample_weight or class_weight; received both"),
         ({"verbose": "loud"}, "verbose: expected"),
     ],

@@ -69,7 +69,10 @@ class Loss:
         """
         y_true, y_pred = ops.convert(y_true), ops.convert(y_pred, "float32")
         counted = self.counted(y_true, y_pred)
-        return reduce_weighted(self.call(*same_rank(y_true, y_pred)), sample_weight, self.reduction, counted)
+        values = self.call(*same_rank(y_true, y_pred))
+        if values is None:
+            raise ValueError(f"{self.name}: expected a function that returns the loss of each sample; received None")
+        return reduce_weighted(values, sample_weight, self.reduction, counted)
 
     def check_shapes(self, target: tuple[int, ...], output: tuple[int, ...]) -> None:
         """Refuse targets of a shape that the loss would broadcast against the outputs.

@@ -133,6 +133,8 @@ def class_weights(classes: np.ndarray, class_weight: Any) -> np.ndarray:
         )
     if not all(isinstance(weight, (int, float, np.number)) for weight in class_weight.values()):
         raise ValueError(f"class_weight: expected a number for each class; received {dict(class_weight)}")
+    if wrong := [c for c in class_weight if not isinstance(c, (int, float, np.number))]:
+        raise ValueError(f"class_weight: expected class numbers as keys; received {wrong[0]!r}")
     weights = np.ones(len(classes), np.float32)
     for c, weight in class_weight.items():
         if not np.isfinite(weight):
