@@ -59,6 +59,11 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
     return lambda item: register(item, name)
 
 
+def get_custom_objects() -> dict[str, Any]:
+    """Return the classes and functions of your own by name: a dictionary that may be changed, as in Keras."""
+    return custom_objects
+
+
 @contextmanager
 def custom_object_scope(objects: Mapping[str, Any] | None) -> Iterator[None]:
     """Make classes and functions of your own known by name inside a ``with`` block.

@@ -19,12 +19,12 @@ import numpy as np
 
 from . import _core, losses, metrics, optimizers, registry
 from .layers.layer import layer_registry
-from .registry import custom_object_scope, known_as, register_keras_serializable
+from .registry import custom_object_scope, get_custom_objects, known_as, register_keras_serializable
 from .tensor import flatten
 
 __all__ = [
-    "custom_object_scope", "load_model", "load_weights", "register_keras_serializable", "restore_training",
-    "save_model", "save_training", "save_weights",
+    "custom_object_scope", "get_custom_objects", "load_model", "load_weights", "register_keras_serializable",
+    "restore_training", "save_model", "save_training", "save_weights",
 ]  # fmt: skip
 
 FORMAT = 1

@@ -190,6 +190,11 @@ def test_models_from_descriptions_of_others(keras, tmp_path):
         def get_config(self):
             return {**super().get_config(), "start": self.start}
 
+    assert Scale in keras.utils.get_custom_objects().values()
+    assert keras.saving.get_custom_objects() is keras.utils.get_custom_objects()
+    assert isinstance(keras.Input((3,)), keras.KerasTensor)
+    assert issubclass(keras.initializers.Zeros, keras.Initializer)
+    assert issubclass(keras.regularizers.L2, keras.Regularizer)
     model = keras.Sequential([keras.Input((3,)), Scale(2.0), keras.layers.Dense(2)])
     assert [w.name for w in model.layers[0].weights] == ["factor", "seen"]
     x = np.ones((2, 3), "float32")
