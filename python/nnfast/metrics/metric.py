@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
+from .. import initializers, ops
+from ..losses import same_rank
 from ..registry import Registry, custom_objects, snake_case
 from ..variable import Variable
 
@@ -91,8 +92,6 @@ class Metric:
         name : str, optional
             Its name.
         """
-        from .. import initializers
-
         variable = Variable(
             initializers.get("zeros" if initializer is None else initializer),
             shape,
@@ -179,8 +178,6 @@ def align_weight(sample_weight: Any, values: Any) -> tuple[Any, Any]:
     """Give weights and values the same rank: values are averaged over the axes that the weights lack, and weights get
     or lose axes of length 1 at the end.
     """
-    from ..losses import same_rank
-
     weight, values = same_rank(ops.convert(sample_weight, "float32"), values)
     rank = len(ops.shape_of(weight))
     if rank == 0:

@@ -203,7 +203,8 @@ class Trainer(Layer):
         Parameters
         ----------
         x : array, list or dict of arrays, DataFrame, or iterable of batches
-            Inputs, ``(rows, …)``; or something that yields ``(x, y)`` or ``(x, y, sample_weight)``.
+            Inputs, ``(rows, …)``; or something that yields ``(x, y)`` or ``(x, y, sample_weight)``. NaN and infinite
+            values are computed with, as in Keras: the loss becomes NaN, at which `TerminateOnNaN` ends the training.
         y : array, or list or dict of arrays
             Targets.
         batch_size : int, default 32

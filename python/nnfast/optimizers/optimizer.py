@@ -329,7 +329,8 @@ class Optimizer:
     def variables(self) -> list[Any]:
         """The optimizer's state: the number of steps, the learning rate if it is a number, the slots by variable.
 
-        The slots are the memory in use, not copies.
+        The slots are the memory in use, not copies; they are those of :meth:`build`. What an optimizer remembers of the
+        weights of a model that it trains is kept, saved and loaded with the model.
         """
         state: list[Any] = [self.steps]
         if not callable(self._learning_rate):
