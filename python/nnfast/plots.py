@@ -101,7 +101,8 @@ def _curves(history: Any) -> dict[str, tuple[list[int], np.ndarray]]:
     return curves
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """Return matplotlib.pyplot, or say how to get it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -112,7 +113,7 @@ def _pyplot() -> Any:
 def _panels(axes: Any, count: int, **settings: Any) -> np.ndarray:
     """Return the given axes, or those of a new figure."""
     if axes is None:
-        _, axes = _pyplot().subplots(1, count, figsize=(4.5 * count, 3.5), layout="constrained", **settings)
+        _, axes = pyplot().subplots(1, count, figsize=(4.5 * count, 3.5), layout="constrained", **settings)
     panels = np.ravel(np.asarray(axes, object))
     if len(panels) < count:
         raise ValueError(f"axes: expected {count}, one for each panel; received {len(panels)}")

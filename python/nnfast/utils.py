@@ -8,12 +8,13 @@ import numpy as np
 
 from . import ops
 from .layers.layer import clear_session
+from .models.diagram import plot_model
 from .random import set_random_seed
 from .registry import custom_object_scope, get_custom_objects, register_keras_serializable
 from .registry import register as register_serializable
 
 __all__ = [
-    "PyDataset", "Sequence", "clear_session", "custom_object_scope", "get_custom_objects", "normalize",
+    "PyDataset", "Sequence", "clear_session", "custom_object_scope", "get_custom_objects", "normalize", "plot_model",
     "register_keras_serializable", "register_serializable", "set_random_seed", "to_categorical",
 ]  # fmt: skip
 
