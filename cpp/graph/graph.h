@@ -31,8 +31,7 @@ struct Node {
   bool removed = false;  // by fusion
 };
 
-// A value to be copied into a variable: a moving average at the end of the forward direction, a constraint's result
-// after the optimizer's step.
+// A value to be copied into a variable: a moving average before the optimizer's step, a constraint's result after it.
 struct Assignment {
   std::shared_ptr<Variable> target;
   ValueId value;

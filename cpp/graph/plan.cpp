@@ -22,7 +22,7 @@ std::string step_name(const Node& node) {
 
 }  // namespace
 
-// Builds the steps in the order in which they will run: forward, assignments, backward, update, assignments.
+// Builds the steps in the order in which they will run: forward, backward, assignments, update, assignments.
 struct Plan::Builder {
   explicit Builder(Plan& target)
       : plan(target),
@@ -54,8 +54,6 @@ struct Plan::Builder {
     mark_wanted();
     for (size_t i = 0; i < graph.nodes().size(); ++i)
       if (in_forward[i]) forward(static_cast<int>(i), in_loss[i]);
-    for (const Assignment& assignment : graph.assignments())
-      if (!assignment.after_update) assign(assignment);
 
     if (purpose.loss >= 0) {
       const float one = 1;
@@ -67,6 +65,12 @@ struct Plan::Builder {
       for (int i = static_cast<int>(graph.nodes().size()) - 1; i >= 0; --i)
         if (in_loss[i]) backward(i);
       finish_gradients();
+    }
+    // Only here, because both directions read what the variables contained before.
+    keep_old_contents(roots);
+    for (const Assignment& assignment : graph.assignments())
+      if (!assignment.after_update) assign(assignment);
+    if (purpose.loss >= 0) {
       PlannedStep update{};
       update.kind = PlannedStep::Kind::update;
       update.name = "update";
@@ -156,6 +160,26 @@ struct Plan::Builder {
     if (need.forward_scratch > 0) step.scratch = new_buffer(need.forward_scratch);
     plan.worker_scratch_ = std::max(plan.worker_scratch_, need.worker_scratch);
     plan.steps_.push_back(std::move(step));
+  }
+
+  // Copies those of the values that lie in a variable which the run changes before somebody reads them.
+  void keep_old_contents(const std::vector<ValueId>& values) {
+    for (ValueId id : values) {
+      if (place[id].kind != Place::Kind::variable) continue;
+      const auto& variable = graph.value(place[id].index).variable;
+      if (!changes(variable)) continue;
+      const Place copy = new_buffer(graph.value(id).spec.shape.size());
+      sum({place[id]}, graph.value(id).spec, copy, "copy of " + variable->name());
+      place[id] = copy;
+    }
+  }
+
+  bool changes(const std::shared_ptr<Variable>& variable) const {
+    for (const Assignment& assignment : graph.assignments())
+      if (assignment.target == variable) return true;
+    if (plan.purpose_.block == nullptr) return false;
+    const auto& trained = plan.purpose_.block->variables();
+    return std::find(trained.begin(), trained.end(), variable) != trained.end();
   }
 
   void assign(const Assignment& assignment) {

@@ -86,8 +86,9 @@ class AddN final : public Op {
  public:
   std::vector<Spec> infer(const std::vector<Spec>& inputs) override {
     check(!inputs.empty(), "add_n: expected at least one tensor");
+    const bool copies = inputs.size() == 1;  // of any type
     for (const Spec& input : inputs)
-      check(input.dtype == DType::f32 && input.shape == inputs[0].shape,
+      check((copies || input.dtype == DType::f32) && input.shape == inputs[0].shape,
             "add_n: expected float32 tensors of one shape, received ", inputs[0].shape, " and ", input.shape);
     count_ = static_cast<int64_t>(inputs.size());
     size_ = inputs[0].shape.size();

@@ -168,6 +168,8 @@ class Trace:
         Whether layers should behave as in training.
     losses : list of Tensor
         Scalars that layers added to the loss.
+    assigned : dict
+        What each variable has been assigned so far: reading the variable gives this from then on.
     calls : list of tuple, or None
         Each call of a layer, as (layer, what it was called on, what it returned), where somebody asks for them.
     """
@@ -176,6 +178,7 @@ class Trace:
         self.graph = _core.Graph()
         self.training = training
         self.losses: list[Tensor] = []
+        self.assigned: dict[Any, Tensor] = {}
         self.calls: list[tuple[Any, Any, Any]] | None = None
         self._labels: list[str] = []
         self._random = 0
@@ -196,6 +199,8 @@ class Trace:
         from .variable import Variable
 
         if isinstance(value, Variable):
+            if value in self.assigned:
+                return self.assigned[value]
             return Tensor(self, self.graph.variable(value.core))
         return Tensor(self, self.graph.constant(np.asarray(value)))
 
@@ -218,7 +223,9 @@ class Trace:
 
     def assign(self, variable: Any, value: Any, after_update: bool = False) -> None:
         """Have each run copy a value into a variable, at its end or after the optimizer's step."""
-        self.graph.assign(variable.core, self.lift(value).id, after_update)
+        tensor = self.lift(_ops().cast(self.lift(value), variable.dtype))
+        self.graph.assign(variable.core, tensor.id, after_update)
+        self.assigned[variable] = tensor
 
     @contextmanager
     def labelled(self, label: str) -> Iterator[None]:

@@ -78,8 +78,8 @@ class Variable(Operators):
     def assign(self, value: Any) -> Variable:
         """Replace the contents by an array of the same shape.
 
-        While a step is traced (inside a layer's ``call``), the assignment becomes part of the step and happens
-        at the end of each run.
+        While a step is traced (inside a layer's ``call``), the assignment becomes part of the step. What the layer
+        computes from the variable afterwards is computed, and differentiated, from the new value.
         """
         from .tensor import Tensor, current_trace
 

@@ -198,6 +198,7 @@ class Programs:
             core = _core.Program(trace.graph, outputs=[step.total.id], loss=step.total.id, block=block)
         else:
             state = self._prepare_state()
+            trace.assigned.clear()  # constraints are of what the variables contain after the optimizer's step
             for weight in model.trainable_weights:
                 if weight.constraint is not None:
                     with tracing(trace):
