@@ -5,6 +5,16 @@
 #include "bindings/array_memory.h"
 
 namespace nnfast {
+namespace {
+
+int64_t to_int64(const py::handle& value, const std::string& name) {
+  int overflow = 0;
+  const int64_t number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+  check(overflow == 0, name, ": expected an integer of at most 64 bits, received ", std::string(py::str(value)));
+  return number;
+}
+
+}  // namespace
 
 Attributes to_attributes(const py::dict& values) {
   Attributes attributes;
@@ -14,17 +24,18 @@ Attributes to_attributes(const py::dict& values) {
     if (py::isinstance<py::bool_>(value)) {
       attributes.set(name, value.cast<bool>());
     } else if (py::isinstance<py::int_>(value)) {
-      attributes.set(name, value.cast<int64_t>());
+      attributes.set(name, to_int64(value, name));
     } else if (py::isinstance<py::float_>(value)) {
       attributes.set(name, value.cast<double>());
     } else if (py::isinstance<py::str>(value)) {
       attributes.set(name, value.cast<std::string>());
     } else if (py::isinstance<py::sequence>(value)) {
       const auto items = py::reinterpret_borrow<py::sequence>(value);
-      bool integers = true;
-      for (const auto& item : items) integers = integers && py::isinstance<py::int_>(item);
-      if (integers)
-        attributes.set(name, value.cast<std::vector<int64_t>>());
+      std::vector<int64_t> integers;
+      for (const auto& item : items)
+        if (py::isinstance<py::int_>(item)) integers.push_back(to_int64(item, name));
+      if (integers.size() == items.size())
+        attributes.set(name, integers);
       else
         attributes.set(name, value.cast<std::vector<double>>());
     } else {

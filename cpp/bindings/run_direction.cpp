@@ -44,6 +44,7 @@ class Call {
         inputs_.emplace_back();
         inputs_at_.push_back(nullptr);
         specs_.push_back({to_shape(input), DType::f32});
+        require_possible(specs_.back().shape, name);
         continue;
       }
       inputs_.push_back(to_dense(input));
@@ -51,6 +52,7 @@ class Call {
       specs_.push_back({shape_of(inputs_.back()), dtype_of(inputs_.back())});
     }
     out_specs_ = op_->infer(specs_);
+    for (const Spec& spec : out_specs_) require_possible(spec.shape, name);
   }
 
   void require(const std::vector<bool>& wanted) {

@@ -29,6 +29,7 @@ py::tuple run_op(const std::string& name, const std::vector<py::object>& inputs,
     in_specs.push_back({shape_of(in.back()), dtype_of(in.back())});
   }
   const std::vector<Spec> out_specs = op->infer(in_specs);
+  for (const Spec& spec : out_specs) require_possible(spec.shape, name);
   std::vector<bool> wanted(in.size(), false);
   if (output_grads) {
     if (wanted_grads) check(wanted_grads->size() == in.size(), "wanted must have one entry for each input");
@@ -113,8 +114,11 @@ py::dict op_memory(const std::string& name, const std::vector<py::tuple>& shapes
                    const std::vector<bool>& wanted) {
   std::unique_ptr<Op> op = make_op(name, to_attributes(attributes));
   std::vector<Spec> specs;
-  for (const py::tuple& shape : shapes) specs.push_back({to_shape(shape), DType::f32});
-  op->infer(specs);
+  for (const py::tuple& shape : shapes) {
+    specs.push_back({to_shape(shape), DType::f32});
+    require_possible(specs.back().shape, name);
+  }
+  for (const Spec& spec : op->infer(specs)) require_possible(spec.shape, name);
   check(wanted.size() == specs.size(), "wanted must have one entry for each of the ", specs.size(), " inputs");
   const Requirements needs = op->require(wanted);
   py::dict memory;

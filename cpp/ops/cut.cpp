@@ -122,8 +122,11 @@ class Pad final : public Op {
     for (int k = 0; k < shape.rank(); ++k) {
       check(begin_[k] >= 0 && end_[k] >= 0, "pad: expected widths of at least 0; received (", begin_[k], ", ", end_[k],
             ") for axis ", k);
+      check(begin_[k] <= kMostElements && end_[k] <= kMostElements, "pad: expected widths of at most 2^48; received (",
+            begin_[k], ", ", end_[k], ") for axis ", k);
       whole[k] += begin_[k] + end_[k];
     }
+    require_possible(whole, "pad");
     const Box box{shape, begin_, std::vector<int64_t>(rank, 1)};
     forward_ = FilledCopy(box, whole);
     backward_ = box.copy(whole, false);

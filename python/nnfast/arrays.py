@@ -14,14 +14,33 @@ def to_numpy(value: Any, what: str) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is None, or a nested list whose rows have different lengths.
+        If it is None, a nested list whose rows have different lengths, or complex numbers.
     """
     if value is None:
         raise ValueError(f"{what}: expected an array of numbers; received None")
     try:
-        return np.asarray(value)
+        array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{what}: expected an array of numbers; received rows of different lengths") from error
+    if array.dtype.kind == "c":
+        raise ValueError(f"{what}: expected an array of numbers; received one of dtype {array.dtype}; pass x.real")
+    return array
+
+
+def to_int32(array: np.ndarray, what: str) -> np.ndarray:
+    """Return integers as int32; the same array where it already is one.
+
+    Raises
+    ------
+    ValueError
+        If one takes more than 32 bits.
+    """
+    limits = np.iinfo(np.int32)
+    if array.size and not np.can_cast(array.dtype, np.int32):
+        worst = max(array.max(), array.min(), key=lambda value: abs(int(value)))
+        if not limits.min <= worst <= limits.max:
+            raise ValueError(f"{what}: expected integers that fit in 32 bits; received {worst}")
+    return array.astype(np.int32, copy=False)
 
 
 def as_array(value: Any, what: str) -> np.ndarray:
@@ -49,12 +68,7 @@ def as_array(value: Any, what: str) -> np.ndarray:
                 "encode text and categories as numbers first"
             ) from None
     if array.dtype.kind in "iub":
-        limits = np.iinfo(np.int32)
-        if array.size and not np.can_cast(array.dtype, np.int32):
-            worst = max(array.max(), array.min(), key=lambda value: abs(int(value)))
-            if not limits.min <= worst <= limits.max:
-                raise ValueError(f"{what}: expected integers that fit in 32 bits; received {worst}")
-        return np.ascontiguousarray(array, np.int32)
+        return np.ascontiguousarray(to_int32(array, what))
     if array.dtype.kind != "f":
         raise ValueError(f"{what}: expected an array of numbers; received one of dtype {array.dtype}")
     return np.ascontiguousarray(array, np.float32)

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 
 from . import _core
 from ._core import gemm, update_step
+from .arrays import to_numpy
+from .integers import to_integer, to_integers
 
 __all__ = [
     "adam_step",
@@ -28,7 +30,7 @@ __all__ = [
 
 
 def _floats(x: ArrayLike) -> np.ndarray:
-    return np.asarray(x, np.float32)
+    return to_numpy(x, "nnfast.kernels").astype(np.float32, copy=False)
 
 
 def adam_step(
@@ -257,10 +259,10 @@ def _convolution(
     if padding not in ("valid", "same"):
         raise ValueError(f"{name}: expected padding 'valid' or 'same', received {padding!r}")
     return {
-        "strides": [strides] if isinstance(strides, int) else list(strides),
+        "strides": to_integers(strides, f"{name}: strides"),
         "padding": padding,
-        "dilation_rate": [dilation_rate] if isinstance(dilation_rate, int) else list(dilation_rate),
-        "groups": groups,
+        "dilation_rate": to_integers(dilation_rate, f"{name}: dilation_rate"),
+        "groups": to_integer(groups, f"{name}: groups"),
     }
 
 
@@ -338,7 +340,7 @@ def conv2d_backward_data(
     ValueError
         If the shapes do not fit or a setting is not one of those of :func:`conv2d`.
     """
-    kernel, shape = _floats(kernel), tuple(map(int, input_shape))
+    kernel, shape = _floats(kernel), tuple(to_integers(input_shape, "conv2d_backward_data: input_shape"))
     shapes = {"input_shape": shape, "kernel of shape": kernel.shape}
     attributes = _convolution("conv2d_backward_data", shapes, strides, padding, dilation_rate, groups)
     dx, _ = _core.run_backward("conv", [shape, kernel], [None], [], [_floats(dy)], attributes, [True, False])
@@ -376,7 +378,7 @@ def conv2d_backward_weights(
     ValueError
         If the shapes do not fit or a setting is not one of those of :func:`conv2d`.
     """
-    x, shape = _floats(x), tuple(map(int, kernel_shape))
+    x, shape = _floats(x), tuple(to_integers(kernel_shape, "conv2d_backward_weights: kernel_shape"))
     shapes = {"x of shape": x.shape, "kernel_shape": shape}
     attributes = _convolution("conv2d_backward_weights", shapes, strides, padding, dilation_rate, groups)
     _, dw = _core.run_backward("conv", [x, shape], [None], [], [_floats(dy)], attributes, [False, True])
@@ -446,8 +448,13 @@ def _images(x: ArrayLike) -> np.ndarray:
 
 
 def _pool_settings(pool_size: Any, strides: Any, padding: str) -> dict[str, Any]:
-    def pair(value: Any) -> list[int]:
-        return [value] * 2 if isinstance(value, int) else [int(item) for item in value]
+    def pair(name: str, value: Any) -> list[int]:
+        sizes = to_integers(value, name)
+        return sizes * 2 if len(sizes) == 1 else sizes
 
-    return {"pool_size": pair(pool_size), "strides": pair(pool_size if strides is None else strides),
-            "padding": padding}  # fmt: skip
+    sizes = pair("pool_size", pool_size)
+    return {
+        "pool_size": sizes,
+        "strides": sizes if strides is None else pair("strides", strides),
+        "padding": padding,
+    }

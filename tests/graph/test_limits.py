@@ -18,6 +18,8 @@ LARGE = 2**62
         ("broadcast_to", [(1, 1)], {"shape": [2**31, 2**31]}, "broadcast_to: expected at most 2\\^48 elements"),
         ("repeat", [(6, 4)], {"repeats": LARGE, "axis": 0}, "received 4611686018427387904 repeats"),
         ("tile", [(6, 4)], {"repeats": 2**46, "axis": 1}, "tile: expected at most 2\\^48 elements"),
+        ("pad", [(6, 4)], {"begin": [0, LARGE], "end": [0, LARGE]}, "pad: expected widths of at most 2\\^48"),
+        ("pad", [(6, 4)], {"begin": [2**40, 0], "end": [0, 2**40]}, "pad: expected at most 2\\^48 elements"),
         ("conv", [IMAGES, KERNEL], {"strides": [LARGE]}, "strides must be positive and at most 2\\^30"),
         ("conv", [IMAGES, KERNEL], {"dilation_rate": [2**31]}, "dilation_rate must be positive and at most 2\\^30"),
         ("conv", [IMAGES, KERNEL], {"padding": "explicit", "pads": [0, 0, 0, LARGE]}, "pads must .* at most 2\\^30"),

@@ -291,7 +291,7 @@ def test_what_is_no_setting_here_is_refused():
         (lambda: nnfast.config.set_image_data_format("channels_first"), "'channels_last', the only layout"),
         (lambda: nnfast.models.model_from_json("no"), "received no JSON"),
         (lambda: nnfast.ops.pad(np.ones(2), 1, "reflect"), "expected mode='constant'"),
-        (lambda: nnfast.ops.pad(np.ones(2), [1, 2, 3]), "a pair for each of 1 axes"),
+        (lambda: nnfast.ops.pad(np.ones(2), [1, 2, 3]), "or a pair of them for each of 1 axes"),
         (lambda: nnfast.ops.norm(np.ones((2, 2)), 1), "expected ord None, or along one axis"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -10,6 +10,7 @@ import numpy as np
 
 # The third byte of an IDX file names its type; numbers are big-endian.
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_MOST_AXES, _MOST_ELEMENTS = 32, 1 << 48  # what every NumPy can do, though an axis is empty
 
 _CIFAR10_SHAPE = (3, 32, 32)
 
@@ -49,6 +50,11 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
             f"{os.fspath(path)}: the IDX header ends after {len(content)} of {start} bytes; fetch it again"
         )
     shape = tuple(np.frombuffer(content[4:start], ">u4").tolist())
+    if len(shape) > _MOST_AXES or math.prod(size or 1 for size in shape) > _MOST_ELEMENTS:
+        raise ValueError(
+            f"{os.fspath(path)}: expected at most {_MOST_AXES} axes and 2^48 elements; the IDX header says {shape}. "
+            "It is truncated or damaged, or no IDX file"
+        )
     expected = start + math.prod(shape) * dtype.itemsize
     if len(content) != expected:
         raise ValueError(
@@ -105,10 +111,11 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     if content[:2] != b"\x1f\x8b":
         return content
     import gzip
+    import zlib
 
     try:
         return gzip.decompress(content)
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise ValueError(
             f"{os.fspath(path)}: the compressed file is truncated or damaged ({error}); fetch it again"
         ) from error

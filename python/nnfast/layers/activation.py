@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import activations, constraints, initializers, ops, regularizers
-from .arguments import integers
+from ..integers import integers
 from .layer import Layer, layer_registry
 
 

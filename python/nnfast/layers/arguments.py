@@ -1,29 +1,16 @@
-"""Checks of what several layers are made with. NumPy's integers are as good as Python's."""
+"""Checks of what several layers are made with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from ..integers import integer, integers
 
 if TYPE_CHECKING:
     from .layer import Layer
 
 Sizes = int | Sequence[int]
-
-
-def integer(value: Any) -> int | None:
-    """Return an integer as Python's, None for anything else."""
-    return int(value) if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else None
-
-
-def integers(value: Any) -> tuple[int, ...] | None:
-    """Return one integer or several as a tuple, None for anything else."""
-    if (one := integer(value)) is not None:
-        return (one,)
-    several = [integer(part) for part in value] if isinstance(value, Iterable) else [None]
-    return None if None in several else tuple(part for part in several if part is not None)
 
 
 def positive(layer: Layer, name: str, value: Any) -> int:

@@ -124,7 +124,7 @@ class BatchNormalization(_Normalization):
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
 
     def build(self, input_shape: Any) -> None:
-        size = input_shape[self.axis]
+        size = input_shape[ops.canonical_axis(self.axis, len(input_shape))]
         if size is None:
             raise ValueError(
                 f"BatchNormalization {self.name!r}: expected a known size of axis {self.axis}; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops, regularizers
-from .arguments import check_data_format
+from .arguments import check_data_format, check_rank
 from .core import Dropout, check_noise_shape, full_noise_shape
 from .layer import Layer, layer_registry
 
@@ -34,6 +34,10 @@ class _SpatialDropout(Dropout):
         super().__init__(rate, seed=seed, name=name, dtype=dtype, **kwargs)
         check_data_format(self, data_format)
         self.noise_shape = (None, *(1,) * self.rank, None)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        check_rank(self, inputs.shape, self.rank)
+        return super().call(inputs, training=training)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

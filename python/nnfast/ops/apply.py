@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import _core, random
-from ..arrays import to_numpy
+from ..arrays import to_int32, to_numpy
+from ..integers import to_integer
 from ..node import Node, infer
 from ..tensor import KerasTensor, Tensor, Trace, current_trace
 from ..variable import Variable
@@ -84,6 +85,8 @@ def convert(x: Any, dtype: str | None = None) -> Any:
     array = to_numpy(x, "nnfast.ops")
     if dtype is None:
         dtype = "int32" if array.dtype.kind in "iu" else "float32"
+    if dtype == "int32" and array.dtype.kind in "iu":
+        return to_int32(array, "nnfast.ops")
     return array.astype(dtype, copy=False)
 
 
@@ -103,8 +106,9 @@ def canonical_axis(axis: int, ndim: int) -> int:
     Raises
     ------
     ValueError
-        If there is no such axis.
+        If there is no such axis, or it is no integer.
     """
+    axis = to_integer(axis, "axis")
     if not -ndim <= axis < ndim:
         raise ValueError(f"axis: expected a number from {-ndim} to {ndim - 1}; received {axis}")
     return axis % ndim

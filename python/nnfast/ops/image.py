@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..integers import to_integers
 from .apply import apply, floats, shape_of
 
 
@@ -35,14 +36,23 @@ def affine_transform(
     """
     return apply(
         "affine_transform", floats(images, transforms), interpolation=interpolation, fill_mode=fill_mode,
-        fill_value=float(fill_value), size=None if size is None else [int(n) for n in size],
+        fill_value=float(fill_value), size=None if size is None else to_integers(size, "size"),
     )  # fmt: skip
 
 
 def resize(images: Any, size: Sequence[int]) -> Any:
-    """Return images of another height and width, by bilinear interpolation: pixels are squares of the same picture."""
+    """Return images of another height and width, by bilinear interpolation: pixels are squares of the same picture.
+
+    Raises
+    ------
+    ValueError
+        If `size` is not two positive integers.
+    """
     _, height, width, _ = shape_of(images)
     # The middle of pixel u is at u + 1/2.
-    down, across = height / size[0], width / size[1]
+    sizes = to_integers(size, "resize: size")
+    if len(sizes) != 2 or min(sizes) < 1:
+        raise ValueError(f"resize: expected a positive height and width; received size={size!r}")
+    down, across = height / sizes[0], width / sizes[1]
     transform = np.array([[across, 0, across / 2 - 0.5, 0, down, down / 2 - 0.5]], np.float32)
-    return affine_transform(images, transform, fill_mode="nearest", size=size)
+    return affine_transform(images, transform, fill_mode="nearest", size=sizes)

@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..integers import integer, to_integer, to_integers
 from .apply import apply, canonical_axis, convert, floats, shape_of
 
 
 def reshape(x: Any, newshape: Sequence[int]) -> Any:
     """Return the same elements in another shape; one size may be -1, to be inferred."""
-    return apply("reshape", [convert(x)], shape=[int(size) for size in _sizes(newshape)])
-
-
-def _sizes(shape: Any) -> Sequence[int]:
-    return [shape] if isinstance(shape, int) else shape
+    return apply("reshape", [convert(x)], shape=to_integers(newshape, "reshape: newshape"))
 
 
 def ravel(x: Any) -> Any:
@@ -38,7 +35,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     if axis is None:
         gone = {i for i, size in enumerate(shape) if size == 1}
     else:
-        gone = {canonical_axis(a, len(shape)) for a in ([axis] if isinstance(axis, int) else axis)}
+        gone = {canonical_axis(a, len(shape)) for a in to_integers(axis, "squeeze: axis")}
         if any(shape[i] != 1 for i in gone):
             raise ValueError(f"squeeze: expected axes of length 1; received axis={axis} for shape {tuple(shape)}")
     return reshape(x, [size for i, size in enumerate(shape) if i not in gone])
@@ -89,13 +86,12 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     shape = shape_of(x)
     axis = canonical_axis(axis, len(shape))
     length = shape[axis]
-    if isinstance(indices_or_sections, int):
-        if length % indices_or_sections:
-            raise ValueError(f"split: expected {indices_or_sections} equal parts; received an axis of length {length}")
-        part = length // indices_or_sections
-        cuts = [part * i for i in range(indices_or_sections + 1)]
+    if (parts := integer(indices_or_sections)) is not None:
+        if parts < 1 or length % parts:
+            raise ValueError(f"split: expected {parts} equal parts; received an axis of length {length}")
+        cuts = [length // parts * i for i in range(parts + 1)]
     else:
-        cuts = [0, *indices_or_sections, length]
+        cuts = [0, *to_integers(indices_or_sections, "split: indices_or_sections"), length]
     return [_part(x, axis, a, b, 1) for a, b in pairwise(cuts)]
 
 
@@ -153,7 +149,7 @@ def get_item(x: Any, key: Any) -> Any:
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Reverse the order along the axes (all of them by default)."""
     ndim = len(shape_of(x))
-    axes = range(ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    axes = range(ndim) if axis is None else to_integers(axis, "flip: axis")
     return apply("flip", [convert(x)], axes=[canonical_axis(a, ndim) for a in axes])
 
 
@@ -179,12 +175,15 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float |
     if mode != "constant":
         raise ValueError(f"pad: expected mode='constant', the only one; received {mode!r}")
     axes = len(shape_of(x))
-    widths = np.asarray(pad_width, np.int64) if axes else np.zeros((0, 2), np.int64)
     try:
+        widths = np.asarray(pad_width) if axes else np.zeros((0, 2), np.int64)
+        if widths.dtype.kind not in "iu":  # fractions, and what 64 bits do not hold
+            raise ValueError
         widths = np.broadcast_to(widths, (axes, 2))
     except ValueError:
         raise ValueError(
-            f"pad: expected pad_width to be a number, or a pair for each of {axes} axes; received {pad_width!r}"
+            f"pad: expected pad_width to be an integer, or a pair of them for each of {axes} axes; "
+            f"received {pad_width!r}"
         ) from None
     return apply(
         "pad", floats(x), begin=widths[:, 0].tolist(), end=widths[:, 1].tolist(), value=float(constant_values or 0.0)
@@ -193,19 +192,20 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float |
 
 def broadcast_to(x: Any, shape: Sequence[int]) -> Any:
     """Repeat axes of length 1, and prepend axes, up to `shape`."""
-    return apply("broadcast_to", [convert(x)], shape=[int(size) for size in shape])
+    return apply("broadcast_to", [convert(x)], shape=to_integers(shape, "broadcast_to: shape"))
 
 
 def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
     """Repeat each element along an axis; by default, along the one axis of ``ravel(x)``."""
     if axis is None:
         x, axis = ravel(x), 0
-    return apply("repeat", [convert(x)], repeats=int(repeats), axis=canonical_axis(axis, len(shape_of(x))))
+    count = to_integer(repeats, "repeat: repeats")
+    return apply("repeat", [convert(x)], repeats=count, axis=canonical_axis(axis, len(shape_of(x))))
 
 
 def tile(x: Any, repeats: int | Sequence[int]) -> Any:
     """Repeat the whole along each axis; missing axes, of `x` or in `repeats`, are added in front."""
-    counts = [int(n) for n in _sizes(repeats)]
+    counts = to_integers(repeats, "tile: repeats")
     ndim = len(shape_of(x))
     if len(counts) > ndim:
         x = reshape(x, [1] * (len(counts) - ndim) + _known(x))
@@ -232,7 +232,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 def one_hot(x: Any, num_classes: int, axis: int = -1) -> Any:
     """Return zeros with a one at the class, along a new axis; all zeros where the class is out of range."""
-    result = apply("one_hot", [convert(x, "int32")], num_classes=int(num_classes))
+    result = apply("one_hot", [convert(x, "int32")], num_classes=to_integer(num_classes, "one_hot: num_classes"))
     return result if axis == -1 else moveaxis(result, -1, axis)
 
 

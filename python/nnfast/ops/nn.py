@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..integers import integer, to_integer, to_integers
 from .apply import apply, canonical_axis, floats, shape_of, trace_of
 from .manipulation import reshape, transpose
 
@@ -28,7 +29,7 @@ def log_softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
 def _along(op: str, x: Any, axis: int | Sequence[int]) -> Any:
     (x,) = floats(x)
     if not isinstance(axis, Sequence):
-        return apply(op, [x], axis=int(axis))
+        return apply(op, [x], axis=to_integer(axis, f"{op}: axis"))
     shape = shape_of(x)
     axes = [canonical_axis(each, len(shape)) for each in axis]
     order = [each for each in range(len(shape)) if each not in axes] + axes
@@ -40,7 +41,7 @@ def _along(op: str, x: Any, axis: int | Sequence[int]) -> Any:
 
 def dropout(x: Any, rate: float, noise_shape: Any = None, seed: int | None = None) -> Any:
     """Zero each element with probability `rate` and divide the others by ``1 - rate``."""
-    shape = None if noise_shape is None else [int(size) for size in noise_shape]
+    shape = None if noise_shape is None else to_integers(noise_shape, "noise_shape")
     return apply("dropout", floats(x), rate=float(rate), noise_shape=shape, seed=_seed(x, seed))
 
 
@@ -51,7 +52,7 @@ def gaussian_dropout(x: Any, rate: float, seed: int | None = None) -> Any:
 
 def alpha_dropout(x: Any, rate: float, noise_shape: Any = None, seed: int | None = None) -> Any:
     """Drop elements to SELU's limit and rescale, so that mean and variance stay."""
-    shape = None if noise_shape is None else [int(size) for size in noise_shape]
+    shape = None if noise_shape is None else to_integers(noise_shape, "noise_shape")
     return apply("alpha_dropout", floats(x), rate=float(rate), noise_shape=shape, seed=_seed(x, seed))
 
 
@@ -63,7 +64,7 @@ def gaussian_noise(x: Any, stddev: float, seed: int | None = None) -> Any:
 def _seed(x: Any, seed: int | None) -> int:
     """Return the seed given, else the number of this random operation in the graph that is traced."""
     if seed is not None:
-        return int(seed)
+        return to_integer(seed, "seed")
     trace = trace_of([x])
     return 0 if trace is None else trace.count_random()
 
@@ -76,8 +77,8 @@ def conv(
     operands = [inputs, kernel] if bias is None else [inputs, kernel, bias]
     axes = len(shape_of(inputs)) - 2
     return apply(
-        "conv", floats(*operands), strides=_each(strides, axes), padding=padding,
-        dilation_rate=_each(dilation_rate, axes), groups=groups,
+        "conv", floats(*operands), strides=_each(strides, axes, "strides"), padding=padding,
+        dilation_rate=_each(dilation_rate, axes, "dilation_rate"), groups=groups,
     )  # fmt: skip
 
 
@@ -88,8 +89,8 @@ def depthwise_conv(
     operands = [inputs, kernel] if bias is None else [inputs, kernel, bias]
     axes = len(shape_of(inputs)) - 2
     return apply(
-        "depthwise_conv", floats(*operands), strides=_each(strides, axes), padding=padding,
-        dilation_rate=_each(dilation_rate, axes),
+        "depthwise_conv", floats(*operands), strides=_each(strides, axes, "strides"), padding=padding,
+        dilation_rate=_each(dilation_rate, axes, "dilation_rate"),
     )  # fmt: skip
 
 
@@ -101,9 +102,9 @@ def conv_transpose(
     operands = [inputs, kernel] if bias is None else [inputs, kernel, bias]
     axes = len(shape_of(inputs)) - 2
     return apply(
-        "conv_transpose", floats(*operands), strides=_each(strides, axes), padding=padding,
-        dilation_rate=_each(dilation_rate, axes),
-        output_padding=None if output_padding is None else _each(output_padding, axes),
+        "conv_transpose", floats(*operands), strides=_each(strides, axes, "strides"), padding=padding,
+        dilation_rate=_each(dilation_rate, axes, "dilation_rate"),
+        output_padding=None if output_padding is None else _each(output_padding, axes, "output_padding"),
     )  # fmt: skip
 
 
@@ -125,11 +126,16 @@ def average_pool(inputs: Any, pool_size: Any, strides: Any = None, padding: str 
 
 def _pool(op: str, inputs: Any, pool_size: Any, strides: Any, padding: str) -> Any:
     axes = len(shape_of(inputs)) - 2
-    sizes = _each(pool_size, axes)
+    sizes = _each(pool_size, axes, "pool_size")
     return apply(
-        op, floats(inputs), pool_size=sizes, strides=sizes if strides is None else _each(strides, axes), padding=padding
+        op,
+        floats(inputs),
+        pool_size=sizes,
+        strides=sizes if strides is None else _each(strides, axes, "strides"),
+        padding=padding,
     )
 
 
-def _each(value: Any, axes: int) -> list[int]:
-    return [value] * axes if isinstance(value, int) else [int(item) for item in value]
+def _each(value: Any, axes: int, what: str) -> list[int]:
+    sizes = to_integers(value, what)
+    return sizes * axes if integer(value) is not None else sizes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..integers import to_integer, to_integers
 from .apply import apply, canonical_axis, convert, shape_of
 from .elementwise import abs as absolute
 from .elementwise import (
@@ -32,7 +33,7 @@ def _reduce(op: str, x: Any, axis: Axis, keepdims: bool) -> Any:
     if axis is None:
         axes = list(range(ndim))
     else:
-        axes = [canonical_axis(a, ndim) for a in ([axis] if isinstance(axis, int) else axis)]
+        axes = [canonical_axis(a, ndim) for a in to_integers(axis, f"{op}: axis")]
     return apply(op, [x], axes=axes, keepdims=bool(keepdims))
 
 
@@ -111,7 +112,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     ValueError
         If `ord` is another, or belongs to vectors and there are several axes.
     """
-    count = len(shape_of(x)) if axis is None else 1 if isinstance(axis, int) else len(axis)
+    count = len(shape_of(x)) if axis is None else len(to_integers(axis, "norm: axis"))
     if ord is None or (ord == "fro" and count == 2) or (ord == 2 and count == 1):
         return sqrt(sum(square(x), axis, keepdims))
     if count == 1 and ord == 1:
@@ -170,9 +171,8 @@ def segment_sum(data: Any, segment_ids: Any, num_segments: int) -> Any:
     (num_segments, …)
         The sums.
     """
-    return apply(
-        "segment_sum", [convert(data, "float32"), convert(segment_ids, "int32")], num_segments=int(num_segments)
-    )
+    count = to_integer(num_segments, "segment_sum: num_segments")
+    return apply("segment_sum", [convert(data, "float32"), convert(segment_ids, "int32")], num_segments=count)
 
 
 def divide_no_nan(x1: Any, x2: Any) -> Any:

@@ -1,0 +1,49 @@
+"""Integers as users pass them: Python's or NumPy's, and nothing that would first have to be cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def integer(value: Any) -> int | None:
+    """Return an integer as Python's, None for anything else."""
+    return int(value) if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else None
+
+
+def integers(value: Any) -> tuple[int, ...] | None:
+    """Return one integer or several as a tuple, None for anything else."""
+    if (one := integer(value)) is not None:
+        return (one,)
+    several = [integer(part) for part in value] if isinstance(value, Iterable) else [None]
+    return None if None in several else tuple(part for part in several if part is not None)
+
+
+def to_integer(value: Any, what: str) -> int:
+    """Return an integer as Python's.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    number = integer(value)
+    if number is None:
+        raise ValueError(f"{what}: expected an integer; received {value!r}")
+    return number
+
+
+def to_integers(value: Any, what: str) -> list[int]:
+    """Return one integer or several as a list.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    numbers = integers(value)
+    if numbers is None:
+        raise ValueError(f"{what}: expected integers; received {value!r}")
+    return list(numbers)
