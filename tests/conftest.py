@@ -7,7 +7,7 @@ import zlib
 import hypothesis
 import pytest
 
-from nnfast import utils
+from nnfast import _core, utils
 
 # Keras, where it is compared with, computes with PyTorch: the one of its backends that the other comparisons need too.
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -25,3 +25,12 @@ if os.environ.get("NNFAST_REQUIRE_PEERS") == "1":
 def _seed(request):
     """What a test draws depends neither on the tests before it nor on the day."""
     utils.set_random_seed(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture(params=_core.runnable_isas())
+def isa(request):
+    """Each instruction set that this CPU runs, in use during the test."""
+    before = _core.isa()
+    _core.use_isa(request.param)
+    yield request.param
+    _core.use_isa(before)

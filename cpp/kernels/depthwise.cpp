@@ -115,8 +115,23 @@ void weights(const Weights& s) {
 }
 
 void repeat(int64_t n, int64_t times, const float* x, float* out) {
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t t = 0; t < times; ++t) *out++ = x[i];
+  constexpr int64_t kMost = 16;
+  int64_t i = 0;
+  if (times <= kMost && n >= kLanes) {
+    // A vector of x becomes `times` of out: element k of them is lane k / times, here of k + 1/2, so that it is exact.
+    VI lanes[kMost];
+    for (int64_t part = 0; part < times; ++part) {
+      const V k = __builtin_convertvector(lane_index(), V) + (static_cast<float>(part * kLanes) + 0.5f);
+      lanes[part] = __builtin_convertvector(k / static_cast<float>(times), VI);
+    }
+    for (; i + kLanes <= n; i += kLanes) {
+      const V v = load(x + i);
+      for (int64_t part = 0; part < times; ++part)
+        store(out + i * times + part * kLanes, __builtin_shuffle(v, lanes[part]));
+    }
+  }
+  for (; i < n; ++i)
+    for (int64_t t = 0; t < times; ++t) out[i * times + t] = x[i];
 }
 
 void sum_repeated(int64_t n, int64_t times, const float* x, float* out) {

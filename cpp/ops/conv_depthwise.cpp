@@ -1,6 +1,6 @@
 // Depthwise convolution: as many groups as channels, each with `multiplier` output channels, in any number of
-// dimensions. Where the multiplier is not 1, rows of the input are first spread so that each output channel finds its
-// input channel in its place, and rows of dx are summed back.
+// dimensions. Where the multiplier is not 1, pieces of the input's rows are first spread so that each output channel
+// finds its input channel in its place, and pieces of dx are summed back.
 #include <algorithm>
 
 #include "core/buffer.h"
@@ -67,17 +67,49 @@ class DepthwisePass : public ConvPass {
     const int64_t fitting = 8 * 1024 / std::max<int64_t>(1, row_pixels[2] * rows) / kLine * kLine;
     return multiplier_ == 1 && fitting >= 128 ? fitting : channels_;
   }
-  // A row of input pixels, spread where the multiplier is not 1.
-  const float* input_row(const float* x, int64_t row, float* spread) const {
-    const int64_t size = w_.in[2] * shape_.channels;
-    if (multiplier_ == 1) return x + row * size;
-    kernels().depthwise->repeat(size, multiplier_, x + row * size, spread);
+  // So much of a row is gone through at a time: all pixels, unless they are spread. Then so many pixels and channels
+  // that `rows` rows of them, spread, stay in a level-1 cache too; `step` of the spread pixels lie between two of the
+  // row, which see `reach` of them.
+  void choose_pieces(const int64_t* row_pixels, int64_t pixels, int64_t rows, int64_t step, int64_t reach) {
+    pixels_ = std::max<int64_t>(1, pixels);
+    channel_block_ = channel_block(row_pixels);
+    if (multiplier_ == 1) return;
+    const int64_t limit = std::clamp<int64_t>(shape_.memory_bound() / 2, 1024, 8 * 1024);
+    const int64_t few = std::min<int64_t>(pixels_, 8), of_channel = rows * multiplier_;
+    const int64_t fitting = std::max<int64_t>(1, limit / (((few - 1) * step + reach) * of_channel));
+    channel_block_ = even_part(shape_.channels, fitting) * multiplier_;
+    const int64_t width = limit / (rows * channel_block_);
+    pixels_ = std::clamp<int64_t>((width - reach) / step + 1, 1, pixels_);
+    spread_ = round_up(((pixels_ - 1) * step + reach) * channel_block_, kLine);
+    worker_scratch_ = rows * spread_;
+  }
+  // Pixels of the input that a piece sees, of `channels` output channels from `channel` on: where they lie, spread
+  // where the multiplier is not 1. The row counts its positions from there.
+  const float* input_piece(const float* x, int64_t in_row, Row& row, int64_t channel, int64_t channels,
+                           float* spread) const {
+    const float* from = x + in_row * w_.in[2] * shape_.channels + channel / multiplier_;
+    if (multiplier_ == 1) return from;
+    const int64_t first = std::clamp<int64_t>(row.base, 0, row.width);
+    const int64_t end = std::clamp<int64_t>(row.at(row.count - 1, row.taps - 1) + 1, first, row.width);
+    const int64_t n = channels / multiplier_;
+    if (n == shape_.channels)
+      kernels().depthwise->repeat((end - first) * n, multiplier_, from + first * n, spread);
+    else
+      for (int64_t pixel = first; pixel < end; ++pixel)
+        kernels().depthwise->repeat(n, multiplier_, from + pixel * shape_.channels,
+                                    spread + (pixel - first) * channels);
+    row.base -= first;
+    row.width = end - first;
     return spread;
   }
+  // From pixel to pixel of what is spread, in a piece of so many channels.
+  int64_t pixel_step(int64_t channels) const { return multiplier_ == 1 ? channels_ : channels; }
 
   const ConvShape shape_;
   const Window& w_;
   const int64_t multiplier_, channels_, kernel_row_;
+  int64_t pixels_ = 1, channel_block_ = 1;  // of a piece
+  int64_t spread_ = 0;                      // floats of a piece
 };
 
 constexpr int kMaxRows = 16;  // kernel rows in one call
@@ -87,9 +119,8 @@ class DepthwiseForward final : public DepthwisePass {
   DepthwiseForward(const ConvShape& shape, const ConvEpilogue& epilogue) : DepthwisePass(shape), epilogue_(epilogue) {
     rows_ = shape.images * w_.out[0] * w_.out[1];
     rows_per_task_ = std::clamp<int64_t>(static_cast<int64_t>(2e4 * rows_ / cost()), 1, std::max<int64_t>(1, rows_));
-    channel_block_ = channel_block(w_.in);
-    spread_ = multiplier_ == 1 ? 0 : round_up(w_.in[2] * channels_, kLine);
-    worker_scratch_ = kMaxRows * spread_;
+    choose_pieces(w_.in, w_.out[2], std::min<int64_t>(kMaxRows, w_.size[0] * w_.size[1]), w_.stride[2],
+                  (w_.size[2] - 1) * w_.dilation[2] + 1);
     phases_.push_back({ceil_div(rows_, rows_per_task_), cost()});
     part_rows_ = MomentParts::part_rows(w_.out[2], rows_per_task_);
     if (epilogue.moments)
@@ -103,7 +134,8 @@ class DepthwiseForward final : public DepthwisePass {
     for (int64_t first = 0; first < channels_; first += channel_block_) {
       const int64_t channels = std::min(channel_block_, channels_ - first);
       for (int64_t row = begin; row < end; ++row) {
-        forward_row(args, row, first, channels, worker.scratch);
+        for (int64_t pixel = 0; pixel < w_.out[2]; pixel += pixels_)
+          forward_piece(args, row, pixel, std::min(pixels_, w_.out[2] - pixel), first, channels, worker.scratch);
         const int64_t done = (row - begin) % part_rows_ + 1;
         if (args.moments && (done == part_rows_ || row + 1 == end))
           MomentParts::take(args.moments, part + (row - begin) / part_rows_, done * w_.out[2], first, channels,
@@ -113,10 +145,13 @@ class DepthwiseForward final : public DepthwisePass {
   }
 
  private:
-  void forward_row(const ConvArgs& args, int64_t row, int64_t channel, int64_t channels, float* spread) const {
+  void forward_piece(const ConvArgs& args, int64_t row, int64_t pixel, int64_t pixels, int64_t channel,
+                     int64_t channels, float* spread) const {
     const int64_t oh = row % w_.out[1], od = row / w_.out[1] % w_.out[0], image = row / w_.out[1] / w_.out[0];
-    const int64_t at = row * w_.out[2] * channels_ + channel;
+    const int64_t at = (row * w_.out[2] + pixel) * channels_ + channel;
     const float* bias = epilogue_.bias ? args.bias + channel : nullptr;
+    const Row whole{pixels, w_.in[2], pixel * w_.stride[2] - w_.pad[2], w_.stride[2], w_.dilation[2], w_.size[2]};
+    Row piece = whole;
     const float *x[kMaxRows], *w[kMaxRows];
     int64_t count = 0;
     bool accumulate = false;
@@ -124,10 +159,11 @@ class DepthwiseForward final : public DepthwisePass {
       const int64_t in = row_at(w_.in, image, od * w_.stride[0] - w_.pad[0] + k / w_.size[1] * w_.dilation[0],
                                 oh * w_.stride[1] - w_.pad[1] + k % w_.size[1] * w_.dilation[1]);
       if (in < 0) continue;
-      x[count] = input_row(args.x, in, spread + count * spread_) + channel;
+      piece = whole;
+      x[count] = input_piece(args.x, in, piece, channel, channels, spread + count * spread_);
       w[count++] = args.w + k * kernel_row_ + channel;
       if (count == kMaxRows) {
-        sum_rows(channels, bias, x, w, count, accumulate, args.out + at, nullptr);
+        sum_rows(piece, channels, bias, x, w, count, accumulate, args.out + at, nullptr);
         count = 0;
         accumulate = true;
       }
@@ -137,30 +173,28 @@ class DepthwiseForward final : public DepthwisePass {
                                 (oh + 1) * w_.stride[1] - w_.pad[1] + (w_.size[1] - 1) * w_.dilation[1]);
     const bool soon = next >= 0 && multiplier_ == 1;
     if (count > 0 || !accumulate)
-      sum_rows(channels, bias, x, w, count, accumulate, args.out + at,
+      sum_rows(piece, channels, bias, x, w, count, accumulate, args.out + at,
                soon ? args.x + next * w_.in[2] * channels_ + channel : nullptr);
-    activate(epilogue_, args.out + at, args.activated + at, w_.out[2], channels, channels_);
+    activate(epilogue_, args.out + at, args.activated + at, pixels, channels, channels_);
   }
-  void sum_rows(int64_t channels, const float* bias, const float** x, const float** w, int64_t count, bool accumulate,
-                float* out, const float* next) const {
-    const Row row{w_.out[2], w_.in[2], -w_.pad[2], w_.stride[2], w_.dilation[2], w_.size[2]};
+  void sum_rows(const Row& row, int64_t channels, const float* bias, const float** x, const float** w, int64_t count,
+                bool accumulate, float* out, const float* next) const {
+    const int64_t step = pixel_step(channels);
     each_run(row, [&](int64_t first, int64_t pixels, int64_t tap, int64_t taps) {
       const float *from[kMaxRows], *weights[kMaxRows];
       for (int64_t r = 0; r < count; ++r) {
-        from[r] = x[r] + row.at(first, tap) * channels_;
+        from[r] = x[r] + row.at(first, tap) * step;
         weights[r] = w[r] + tap * channels_;
       }
-      kernels().depthwise->line({from, weights, count, taps, pixels, channels, row.step * channels_,
-                                 row.tap_step * channels_, channels_, channels_, bias, out + first * channels_,
-                                 accumulate, next ? next + row.at(first, tap) * channels_ : nullptr});
+      kernels().depthwise->line({from, weights, count, taps, pixels, channels, row.step * step, row.tap_step * step,
+                                 channels_, channels_, bias, out + first * channels_, accumulate,
+                                 next ? next + row.at(first, tap) * channels_ : nullptr});
     });
   }
 
   const ConvEpilogue epilogue_;
   int64_t rows_, rows_per_task_;  // of output pixels, of all images
-  int64_t channel_block_;
-  int64_t spread_;     // floats of a spread row
-  int64_t part_rows_;  // output rows whose moments are taken together
+  int64_t part_rows_;             // output rows whose moments are taken together
 };
 
 class DepthwiseBackwardData final : public DepthwisePass {
@@ -168,25 +202,26 @@ class DepthwiseBackwardData final : public DepthwisePass {
   explicit DepthwiseBackwardData(const ConvShape& shape) : DepthwisePass(shape) {
     rows_ = shape.images * w_.in[0] * w_.in[1];
     rows_per_task_ = std::clamp<int64_t>(static_cast<int64_t>(2e4 * rows_ / cost()), 1, std::max<int64_t>(1, rows_));
-    channel_block_ = channel_block(w_.out);
+    // Columns of dx a stride apart meet the same taps: pieces begin at a multiple of it.
+    choose_pieces(w_.out, ceil_div(w_.in[2], w_.stride[2]), 1, w_.stride[2], w_.stride[2]);
+    pixels_ *= w_.stride[2];
     // Tap kw meets input column iw where iw + pad - kw * dilation is a multiple of the stride: every period_-th tap.
     for (period_ = 1; period_ * w_.dilation[2] % w_.stride[2] != 0;) ++period_;
-    worker_scratch_ = multiplier_ == 1 ? 0 : round_up(w_.in[2] * channels_, kLine);
     phases_.push_back({ceil_div(rows_, rows_per_task_), cost()});
   }
 
   void run(const ConvArgs& args, int, int64_t task, float*, const Worker& worker) const override {
     const int64_t end = std::min(rows_, (task + 1) * rows_per_task_);
-    for (int64_t first = 0; first < channels_; first += channel_block_)
-      for (int64_t row = task * rows_per_task_; row < end; ++row) {
-        float* dx = args.out + row * w_.in[2] * shape_.channels;
-        if (multiplier_ == 1) {
-          backward_row(args, row, first, std::min(channel_block_, channels_ - first), dx + first);
-          continue;
+    for (int64_t first = 0; first < channels_; first += channel_block_) {
+      const int64_t channels = std::min(channel_block_, channels_ - first);
+      for (int64_t row = task * rows_per_task_; row < end; ++row)
+        for (int64_t column = 0; column < w_.in[2]; column += pixels_) {
+          const int64_t columns = std::min(pixels_, w_.in[2] - column);
+          float* dx = args.out + (row * w_.in[2] + column) * shape_.channels + first / multiplier_;
+          backward_piece(args, row, column, columns, first, channels, multiplier_ == 1 ? dx : worker.scratch);
+          if (multiplier_ > 1) sum_piece(columns, channels, worker.scratch, dx);
         }
-        backward_row(args, row, 0, channels_, worker.scratch);
-        kernels().depthwise->sum_repeated(w_.in[2] * shape_.channels, multiplier_, worker.scratch, dx);
-      }
+    }
   }
 
  private:
@@ -195,7 +230,14 @@ class DepthwiseBackwardData final : public DepthwisePass {
     const int64_t at = i + w.pad[axis] - k * w.dilation[axis];
     return at >= 0 && at % w.stride[axis] == 0 ? at / w.stride[axis] : -1;
   }
-  void backward_row(const ConvArgs& args, int64_t row, int64_t channel, int64_t channels, float* dx) const {
+  void sum_piece(int64_t columns, int64_t channels, const float* spread, float* dx) const {
+    const int64_t n = channels / multiplier_;
+    if (n == shape_.channels) return kernels().depthwise->sum_repeated(columns * n, multiplier_, spread, dx);
+    for (int64_t column = 0; column < columns; ++column)
+      kernels().depthwise->sum_repeated(n, multiplier_, spread + column * channels, dx + column * shape_.channels);
+  }
+  void backward_piece(const ConvArgs& args, int64_t row, int64_t column, int64_t columns, int64_t channel,
+                      int64_t channels, float* dx) const {
     const int64_t ih = row % w_.in[1], id = row / w_.in[1] % w_.in[0], image = row / w_.in[1] / w_.in[0];
     const float *dy[kMaxRows], *w[kMaxRows];
     int64_t count = 0;
@@ -208,26 +250,26 @@ class DepthwiseBackwardData final : public DepthwisePass {
       dy[count] = args.dy + out * w_.out[2] * channels_ + channel;
       w[count++] = args.w + k * kernel_row_ + channel;
       if (count == kMaxRows) {
-        sum_rows(channels, dy, w, count, accumulate, dx, nullptr);
+        sum_rows(column, columns, channels, dy, w, count, accumulate, dx, nullptr);
         count = 0;
         accumulate = true;
       }
     }
     const int64_t next = row_at(w_.out, image, output_at(w_, 0, id, 0), output_at(w_, 1, ih + 1, 0));
     if (count > 0 || !accumulate)
-      sum_rows(channels, dy, w, count, accumulate, dx,
+      sum_rows(column, columns, channels, dy, w, count, accumulate, dx,
                next >= 0 ? args.dy + next * w_.out[2] * channels_ + channel : nullptr);
   }
-  // Columns of dx a stride apart meet the same taps.
-  void sum_rows(int64_t channels, const float** dy, const float** w, int64_t count, bool accumulate, float* dx,
-                const float* next) const {
-    const int64_t stride = w_.stride[2], dilation = w_.dilation[2];
-    for (int64_t column = 0; column < std::min(stride, w_.in[2]); ++column) {
+  void sum_rows(int64_t begin, int64_t columns, int64_t channels, const float** dy, const float** w, int64_t count,
+                bool accumulate, float* dx, const float* next) const {
+    const int64_t stride = w_.stride[2], dilation = w_.dilation[2], step = pixel_step(channels);
+    for (int64_t column = 0; column < std::min(stride, columns); ++column) {
+      const int64_t at = begin + column + w_.pad[2];
       int64_t tap = 0;
-      while (tap < period_ && (column + w_.pad[2] - tap * dilation) % stride != 0) ++tap;
+      while (tap < period_ && (at - tap * dilation) % stride != 0) ++tap;
       const int64_t taps = tap < period_ && tap < w_.size[2] ? ceil_div(w_.size[2] - tap, period_) : 0;
-      const Row row{ceil_div(w_.in[2] - column, stride), w_.out[2], (column + w_.pad[2] - tap * dilation) / stride, 1,
-                    -period_ * dilation / stride,        taps};
+      const Row row{ceil_div(columns - column, stride), w_.out[2], (at - tap * dilation) / stride, 1,
+                    -period_ * dilation / stride,       taps};
       each_run(row, [&](int64_t first, int64_t pixels, int64_t skipped, int64_t run_taps) {
         const float *from[kMaxRows], *weights[kMaxRows];
         for (int64_t r = 0; r < count; ++r) {
@@ -235,15 +277,14 @@ class DepthwiseBackwardData final : public DepthwisePass {
           weights[r] = w[r] + (tap + skipped * period_) * channels_;
         }
         kernels().depthwise->line({from, weights, count, run_taps, pixels, channels, channels_,
-                                   row.tap_step * channels_, period_ * channels_, stride * channels_, nullptr,
-                                   dx + (column + first * stride) * channels_, accumulate,
-                                   next && column == 0 ? next + first * channels_ : nullptr});
+                                   row.tap_step * channels_, period_ * channels_, stride * step, nullptr,
+                                   dx + (column + first * stride) * step, accumulate,
+                                   next && column == 0 ? next + (begin / stride + first) * channels_ : nullptr});
       });
     }
   }
 
   int64_t rows_, rows_per_task_;  // of input pixels, of all images
-  int64_t channel_block_;
   int64_t period_;
 };
 
@@ -258,7 +299,8 @@ class DepthwiseBackwardWeights final : public DepthwisePass {
     chunk_ = ceil_div(std::max<int64_t>(1, rows_), chunks);
     chunks_ = ceil_div(std::max<int64_t>(1, rows_), chunk_);
     scratch_ = chunks_ * shape.weight_size();
-    worker_scratch_ = multiplier_ == 1 ? 0 : round_up(w_.in[2] * channels_, kLine);
+    choose_pieces(w_.in, w_.out[2], 1, w_.stride[2], (w_.size[2] - 1) * w_.dilation[2] + 1);
+    if (multiplier_ == 1) channel_block_ = channels_;
     phases_.push_back({chunks_, cost()});
     phases_.push_back({1, chunks_ * shape.weight_size() / kFloatsPerNs});
   }
@@ -281,14 +323,27 @@ class DepthwiseBackwardWeights final : public DepthwisePass {
       const int64_t in = row_at(w_.in, image, od * w_.stride[0] - w_.pad[0] + k / w_.size[1] * w_.dilation[0],
                                 oh * w_.stride[1] - w_.pad[1] + k % w_.size[1] * w_.dilation[1]);
       if (in < 0) continue;
-      const float* x = input_row(args.x, in, spread);
-      const Row row{w_.out[2], w_.in[2], -w_.pad[2], w_.stride[2], w_.dilation[2], w_.size[2]};
-      each_run(row, [&](int64_t first, int64_t pixels, int64_t tap, int64_t taps) {
-        kernels().depthwise->weights({x + row.at(first, tap) * channels_, dy + first * channels_,
-                                      dw + k * kernel_row_ + tap * channels_, pixels, taps, channels_,
-                                      row.step * channels_, row.tap_step * channels_, channels_, channels_});
-      });
+      for (int64_t channel = 0; channel < channels_; channel += channel_block_)
+        for (int64_t pixel = 0; pixel < w_.out[2]; pixel += pixels_)
+          add_piece(args.x, in, pixel, channel, dy + pixel * channels_ + channel, dw + k * kernel_row_ + channel,
+                    spread);
     }
+  }
+  void add_piece(const float* x, int64_t in_row, int64_t pixel, int64_t channel, const float* dy, float* dw,
+                 float* spread) const {
+    const int64_t channels = std::min(channel_block_, channels_ - channel), step = pixel_step(channels);
+    Row row{std::min(pixels_, w_.out[2] - pixel),
+            w_.in[2],
+            pixel * w_.stride[2] - w_.pad[2],
+            w_.stride[2],
+            w_.dilation[2],
+            w_.size[2]};
+    const float* from = input_piece(x, in_row, row, channel, channels, spread);
+    each_run(row, [&](int64_t first, int64_t pixels, int64_t tap, int64_t taps) {
+      kernels().depthwise->weights({from + row.at(first, tap) * step, dy + first * channels_, dw + tap * channels_,
+                                    pixels, taps, channels, row.step * step, row.tap_step * step, channels_,
+                                    channels_});
+    });
   }
 
   int64_t rows_, chunk_, chunks_;  // of output pixels, of all images; summed in one chain

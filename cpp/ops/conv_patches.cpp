@@ -18,8 +18,12 @@ namespace {
 
 constexpr int64_t kTileFloats = 48 * 1024;  // of patches: 192 KB, so that weights and results fit beside them in 512 KB
 
-// A tile is no larger than half of what the convolution may need in all.
-int64_t tile_floats(const ConvShape& shape) { return std::min(kTileFloats, shape.memory_bound() / 2); }
+// Of what the convolution may need, packed weights, or sums of them for chunks of pixels, take four times the weights
+// and half of the input at most; each of two threads has half of the rest.
+int64_t fitting_floats(const ConvShape& shape) {
+  return (shape.memory_bound() - 4 * shape.weight_size() - shape.input_size() / 2) / 2;
+}
+int64_t tile_floats(const ConvShape& shape) { return std::min(kTileFloats, fitting_floats(shape)); }
 
 // Rows of patches: wide enough for gather and sum_patches, and not a multiple of 1 KB apart, or the rows of a tile
 // would compete for few sets of the level-1 cache.
@@ -53,7 +57,7 @@ class PatchForward final : public ConvPass {
     blocks_per_task_ =
         std::clamp<int64_t>(blocks / std::max<int64_t>(1, static_cast<int64_t>(cost / 2e4)), 1, blocks + 1);
 
-    packed_ = pixels_ > 3 * gemm.rows && depth * columns > 1024;
+    packed_ = pixels_ > 3 * gemm.rows && depth * columns > 1024 && panels_ * gemm.columns <= 4 * columns;
     if (packed_) {
       scratch_ = shape.groups * panels_ * gemm.columns * depth;
       phases_.push_back({shape.groups * panels_, scratch_ / kFloatsPerNs});
@@ -135,42 +139,44 @@ class PatchForward final : public ConvPass {
   bool packed_;
 };
 
+// A turn multiplies and sums the taps of one plane of the window, or of one row of it. The dpatch rows that the input
+// rows still need wait in a ring. Each element of dx is summed in the order of its taps, however the work is divided.
 class PatchBackwardData final : public ConvPass {
  public:
   PatchBackwardData(const ConvShape& shape, const ConvEpilogue& epilogue) : shape_(shape), epilogue_(epilogue) {
-    const Kernels::Gemm& gemm = *kernels().gemm;
     const Window& w = shape.window;
-    const int64_t channels = shape.group_channels();
-    plane_taps_ = w.size[1] * w.size[2];
-    const int64_t reach = (w.size[1] - 1) * w.dilation[1] / w.stride[1] + 1;  // output rows that one input row meets
-
-    // Rows of output pixels are multiplied in groups large enough for a few row panels, and kept in a ring of groups.
-    rows_ =
-        std::clamp<int64_t>(ceil_div(4 * gemm.rows, std::max<int64_t>(1, w.out[2])), 1, std::max<int64_t>(1, w.out[1]));
-    if (rows_ * w.out[2] * patch_stride(plane_taps_ * channels) * 2 > tile_floats(shape)) rows_ = 1;
-    ring_ = std::min(ceil_div(reach - 1, rows_) + 1, std::max<int64_t>(1, ceil_div(w.out[1], rows_)));
-    // Channels in blocks whose ring stays in cache; a block of some of the channels is whole panels for each tap.
-    const int64_t ring_pixels = ring_ * rows_ * std::max<int64_t>(1, w.out[2]);
-    const int64_t fitting =
-        2 * kTileFloats / std::max<int64_t>(1, ring_pixels * plane_taps_) / gemm.columns * gemm.columns;
-    channel_block_ = std::min(channels, std::max<int64_t>(fitting, gemm.columns));
-    blocks_ = ceil_div(channels, channel_block_);
-    ld_ = patch_stride(plane_taps_ * channel_block_);
-    block_floats_ = round_up(plane_taps_ * tap_stride(0), gemm.columns) * shape.out_channels / shape.groups;
+    const int64_t limit = std::clamp(fitting_floats(shape), kLeastRing, 2 * kTileFloats);
+    turn_rows_ = w.size[1];
+    segment_ = std::max<int64_t>(1, w.in[2]);
+    divide_channels(limit);
+    // A ring that is too large even so is cut along the width; where the parts would mostly compute what others do
+    // too, there is a turn for each row of the window, whose ring is of one row.
+    if (ring_floats() > limit) {
+      const int64_t edge = (w.size[2] - 1) * w.dilation[2];  // columns of dx whose patches two parts compute
+      cut(limit);
+      if (turn_rows_ > 1 && segment_ < std::min(w.in[2], 4 * edge)) {
+        turn_rows_ = 1;
+        segment_ = w.in[2];
+        divide_channels(limit);
+        if (ring_floats() > limit) cut(limit);
+      }
+    }
+    turns_ = w.size[0] * w.size[1] / turn_rows_;
+    block_floats_ = round_up(turn_taps() * tap_stride(0), kernels().gemm->columns) * shape.group_out_channels();
 
     const double cost = shape.flops() / kFlopsPerNs;
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 8.0)) * 2;
     const int64_t planes = shape.images * shape.groups * w.in[0] * blocks_;
     // Bands of input rows: each computes the output rows at its edges again.
-    const int64_t least = std::max<int64_t>(1, 4 * reach * w.stride[1]);
+    const int64_t least = std::max<int64_t>(1, 4 * reach() * w.stride[1]);
     const int64_t bands =
         std::clamp<int64_t>(wanted / std::max<int64_t>(1, planes), 1, std::max<int64_t>(1, w.in[1] / least));
     band_ = std::max<int64_t>(1, ceil_div(w.in[1], bands));
     bands_ = ceil_div(w.in[1], band_);
 
-    scratch_ = shape.groups * w.size[0] * blocks_ * block_floats_;
-    worker_scratch_ = ring_pixels * ld_ + kLine;
-    phases_.push_back({shape.groups * w.size[0] * blocks_, scratch_ / kFloatsPerNs * 2});
+    scratch_ = shape.groups * turns_ * blocks_ * block_floats_;
+    worker_scratch_ = ring_floats() + kLine;
+    phases_.push_back({shape.groups * turns_ * blocks_, scratch_ / kFloatsPerNs * 2});
     phases_.push_back(
         {planes * bands_, cost + shape.images * shape.out_pixels() * shape.depth() * shape.groups / kFloatsPerNs});
   }
@@ -179,11 +185,50 @@ class PatchBackwardData final : public ConvPass {
     if (phase == 0) return pack(args, task, scratch);
     const int64_t block = task % blocks_, group = task / blocks_ % shape_.groups;
     const int64_t rest = task / blocks_ / shape_.groups, first = rest % bands_ * band_;
-    backward_band(args, group, block, rest / bands_, first, std::min(first + band_, shape_.window.in[1]), scratch,
-                  worker);
+    const int64_t end = std::min(first + band_, shape_.window.in[1]);
+    for (int64_t column = 0; column < shape_.window.in[2]; column += segment_)
+      backward_part(args, group, block, rest / bands_, first, end, column, scratch, worker.scratch);
   }
 
  private:
+  static constexpr int64_t kLeastRing = 4 * 1024;  // floats that are worth a product
+
+  int64_t turn_taps() const { return turn_rows_ * shape_.window.size[2]; }
+  // Output rows that one input row meets in a turn.
+  int64_t reach() const { return (turn_rows_ - 1) * shape_.window.dilation[1] / shape_.window.stride[1] + 1; }
+  // Output columns that a part meets.
+  int64_t part_columns() const {
+    const Window& w = shape_.window;
+    const int64_t all = std::max<int64_t>(1, w.out[2]);
+    return segment_ < w.in[2] ? std::min(all, (segment_ - 1 + (w.size[2] - 1) * w.dilation[2]) / w.stride[2] + 1) : all;
+  }
+  int64_t ring_pixels() const { return ring_ * rows_ * part_columns(); }
+  int64_t ring_floats() const { return ring_pixels() * ld_; }
+
+  // Rows of output pixels are multiplied in groups large enough for a few row panels. Channels in blocks whose ring
+  // stays in cache; a block of some of the channels is whole panels for each tap.
+  void divide_channels(int64_t limit) {
+    const Kernels::Gemm& gemm = *kernels().gemm;
+    const Window& w = shape_.window;
+    const int64_t channels = shape_.group_channels();
+    rows_ = std::clamp<int64_t>(ceil_div(4 * gemm.rows, part_columns()), 1, std::max<int64_t>(1, w.out[1]));
+    if (rows_ * part_columns() * patch_stride(turn_taps() * channels) * 2 > tile_floats(shape_)) rows_ = 1;
+    ring_ = std::min(ceil_div(reach() - 1, rows_) + 1, std::max<int64_t>(1, ceil_div(w.out[1], rows_)));
+    const int64_t fitting = limit / std::max<int64_t>(1, ring_pixels() * turn_taps()) / gemm.columns * gemm.columns;
+    channel_block_ = std::min(channels, std::max<int64_t>(fitting, gemm.columns));
+    blocks_ = ceil_div(channels, channel_block_);
+    ld_ = patch_stride(turn_taps() * channel_block_);
+  }
+  // Parts of the width whose ring is within the limit, of one column at least.
+  void cut(int64_t limit) {
+    const Window& w = shape_.window;
+    rows_ = 1;
+    ring_ = std::min(reach(), std::max<int64_t>(1, w.out[1]));
+    const int64_t fitting = limit / (ring_ * ld_);
+    segment_ = std::clamp<int64_t>((fitting - 1) * w.stride[2] - (w.size[2] - 1) * w.dilation[2] + 1, 1, segment_);
+    segment_ = even_part(std::max<int64_t>(1, w.in[2]), segment_);
+  }
+
   int64_t channels_of(int64_t block) const {
     return std::min(channel_block_, shape_.group_channels() - block * channel_block_);
   }
@@ -192,16 +237,16 @@ class PatchBackwardData final : public ConvPass {
     return blocks_ == 1 ? channel_block_ : round_up(channels_of(block), kernels().gemm->columns);
   }
 
-  // wᵀ in panels: (group, kernel plane, channel block), there (tap, channel) are the columns.
+  // wᵀ in panels: (group, turn, channel block), there (tap, channel) are the columns.
   void pack(const ConvArgs& args, int64_t task, float* packed) const {
     const Kernels::Gemm& gemm = *kernels().gemm;
-    const int64_t block = task % blocks_, plane = task / blocks_ % shape_.window.size[0];
-    const int64_t group = task / blocks_ / shape_.window.size[0], depth = shape_.group_out_channels();
+    const int64_t block = task % blocks_, turn = task / blocks_ % turns_;
+    const int64_t group = task / blocks_ / turns_, depth = shape_.group_out_channels();
     const int64_t channels = shape_.group_channels(), ldw = shape_.out_channels;
     float* out = packed + task * block_floats_;
-    const float* w = args.w + (plane * plane_taps_ * channels + block * channel_block_) * ldw + group * depth;
-    if (blocks_ == 1) return gemm.pack(depth, plane_taps_ * channels, w, ldw, true, out);
-    for (int64_t tap = 0; tap < plane_taps_; ++tap)
+    const float* w = args.w + (turn * turn_taps() * channels + block * channel_block_) * ldw + group * depth;
+    if (blocks_ == 1) return gemm.pack(depth, turn_taps() * channels, w, ldw, true, out);
+    for (int64_t tap = 0; tap < turn_taps(); ++tap)
       gemm.pack(depth, channels_of(block), w + tap * channels * ldw, ldw, true, out + tap * tap_stride(block) * depth);
   }
 
@@ -211,62 +256,91 @@ class PatchBackwardData final : public ConvPass {
     return at >= 0 && at % w.stride[axis] == 0 && at / w.stride[axis] < w.out[axis] ? at / w.stride[axis] : -1;
   }
 
-  void backward_band(const ConvArgs& args, int64_t group, int64_t block, int64_t image_plane, int64_t first,
-                     int64_t end, const float* packed, const Worker& worker) const {
-    const Window& w = shape_.window;
+  // dx of the rows first … end-1 and the columns of a segment, in one plane of an image.
+  void backward_part(const ConvArgs& args, int64_t group, int64_t block, int64_t image_plane, int64_t first,
+                     int64_t end, int64_t column, const float* packed, float* ring) const {
+    Window w = shape_.window;
+    const int64_t row_floats = w.in[2] * shape_.channels;
+    int64_t first_out = 0;
+    w.size[1] = turn_rows_;
+    if (segment_ < w.in[2]) {  // columns, of x and of y, count from the first of the part
+      const int64_t at = column + w.pad[2], before = at - (w.size[2] - 1) * w.dilation[2];
+      if (before > 0) first_out = std::min(w.out[2], ceil_div(before, w.stride[2]));
+      w.in[2] = std::min(segment_, w.in[2] - column);
+      w.out[2] = std::min(w.out[2], (at + w.in[2] - 1) / w.stride[2] + 1) - first_out;
+      w.pad[2] = at - first_out * w.stride[2];
+    }
+
     const int64_t first_channel = group * shape_.group_channels() + block * channel_block_;
-    const int64_t channels = channels_of(block), row_floats = w.in[2] * shape_.channels;
+    const int64_t channels = channels_of(block);
     const int64_t image = image_plane / w.in[0], plane = image_plane % w.in[0];
-    float* dx = args.out + (image_plane * w.in[1] + first) * row_floats + first_channel;
+    float* dx = args.out + (image_plane * w.in[1] + first) * row_floats + column * shape_.channels + first_channel;
     if (epilogue_.bias)
-      for (int64_t pixel = 0; pixel < (end - first) * w.in[2]; ++pixel)
-        std::memcpy(dx + pixel * shape_.channels, args.bias + first_channel, channels * sizeof(float));
+      for (int64_t ih = first; ih < end; ++ih)
+        for (int64_t iw = 0; iw < w.in[2]; ++iw)
+          std::memcpy(dx + (ih - first) * row_floats + iw * shape_.channels, args.bias + first_channel,
+                      channels * sizeof(float));
     bool accumulate = epilogue_.bias;
-    for (int64_t kd = 0; kd < w.size[0]; ++kd) {
+    for (int64_t turn = 0; turn < turns_; ++turn) {
+      // Planes from the first to the last, in each the rows from the last to the first.
+      const int64_t row_turns = turns_ / w.size[0], kd = turn / row_turns, kh = row_turns - 1 - turn % row_turns;
       const int64_t od = output_at(w, 0, plane, kd);
-      if (od < 0 && (accumulate || kd + 1 < w.size[0])) continue;  // at least one turn writes dx
+      if (od < 0 && (accumulate || turn + 1 < turns_)) continue;  // at least one turn writes dx
+      w.pad[1] = shape_.window.pad[1] - kh * w.dilation[1];
       const float* dy = args.dy +
-                        (image * w.out[0] + std::max<int64_t>(od, 0)) * w.out[1] * w.out[2] * shape_.out_channels +
+                        ((image * w.out[0] + std::max<int64_t>(od, 0)) * w.out[1] * shape_.window.out[2] + first_out) *
+                            shape_.out_channels +
                         group * shape_.group_out_channels();
-      const int64_t packed_at = (group * w.size[0] + kd) * blocks_ + block;
-      int64_t computed = 0;  // groups of output rows before this one are in the ring, or past
-      for (int64_t ih = first; ih < end; ++ih) {
-        const float* rows[16];
-        Kernels::Conv::PatchSum sum{
-            &w, rows, 0, ld_, tap_stride(block), channels, dx + (ih - first) * row_floats, shape_.channels, accumulate};
-        bool written = false;
-        // No later row needs output rows before this one.
-        const int64_t lowest = ih + w.pad[1] - (w.size[1] - 1) * w.dilation[1];
-        if (lowest > 0) computed = std::max(computed, ceil_div(lowest, w.stride[1]) / rows_);
-        // From the last tap to the first: output rows ascending.
-        for (int64_t kh = w.size[1] - 1; kh >= 0; --kh) {
-          const int64_t oh = od < 0 ? -1 : output_at(w, 1, ih, kh);
-          if (oh < 0) continue;
-          const int64_t row_group = oh / rows_;
-          for (; computed <= row_group; ++computed)
-            multiply_rows(dy, packed + packed_at * block_floats_, block, computed, worker.scratch);
-          rows[sum.num_rows++] = worker.scratch + (row_group % ring_ * rows_ + oh % rows_) * w.out[2] * ld_ +
-                                 kh * w.size[2] * tap_stride(block);
-          if (sum.num_rows == 16) {
-            kernels().conv->sum_patches(sum);
-            sum.num_rows = 0;
-            sum.accumulate = written = true;
-          }
-        }
-        if (sum.num_rows > 0 || (!written && !accumulate)) kernels().conv->sum_patches(sum);
-      }
+      const float* weights = packed + ((group * turns_ + kd * row_turns + kh) * blocks_ + block) * block_floats_;
+      sum_turn({&w, nullptr, 0, ld_, tap_stride(block), channels, dx, shape_.channels, accumulate}, od >= 0, first, end,
+               row_floats, dy, weights, ring);
       accumulate = true;
     }
-    activate(epilogue_, dx, args.activated + (dx - args.out), (end - first) * w.in[2], channels, shape_.channels);
+    for (int64_t ih = first; ih < end; ++ih) {
+      float* row = dx + (ih - first) * row_floats;
+      activate(epilogue_, row, args.activated + (row - args.out), w.in[2], channels, shape_.channels);
+    }
+  }
+
+  // The taps of one turn: each row of dx takes what it needs from the ring. There may be no tap, only zeros to write.
+  void sum_turn(const Kernels::Conv::PatchSum& taps, bool any, int64_t first, int64_t end, int64_t row_floats,
+                const float* dy, const float* packed, float* ring) const {
+    const Window& w = *taps.window;
+    int64_t computed = 0;  // groups of output rows before this one are in the ring, or past
+    for (int64_t ih = first; ih < end; ++ih) {
+      const float* rows[16];
+      Kernels::Conv::PatchSum sum = taps;
+      sum.rows = rows;
+      sum.dx += (ih - first) * row_floats;
+      bool written = false;
+      // No later row needs output rows before this one.
+      const int64_t lowest = ih + w.pad[1] - (w.size[1] - 1) * w.dilation[1];
+      if (lowest > 0) computed = std::max(computed, ceil_div(lowest, w.stride[1]) / rows_);
+      // From the last tap to the first: output rows ascending.
+      for (int64_t kh = w.size[1] - 1; kh >= 0; --kh) {
+        const int64_t oh = any ? output_at(w, 1, ih, kh) : -1;
+        if (oh < 0) continue;
+        const int64_t row_group = oh / rows_;
+        for (; computed <= row_group; ++computed) multiply_rows(w, dy, packed, taps.tap_stride, computed, ring);
+        rows[sum.num_rows++] =
+            ring + (row_group % ring_ * rows_ + oh % rows_) * w.out[2] * ld_ + kh * w.size[2] * taps.tap_stride;
+        if (sum.num_rows == 16) {
+          kernels().conv->sum_patches(sum);
+          sum.num_rows = 0;
+          sum.accumulate = written = true;
+        }
+      }
+      if (sum.num_rows > 0 || (!written && !taps.accumulate)) kernels().conv->sum_patches(sum);
+    }
   }
 
   // dpatch of one group of output rows, into its place in the ring.
-  void multiply_rows(const float* dy, const float* packed, int64_t channel_block, int64_t row_group,
+  void multiply_rows(const Window& w, const float* dy, const float* packed, int64_t tap_stride, int64_t row_group,
                      float* ring) const {
-    const Window& w = shape_.window;
     const int64_t row = row_group * rows_, rows = std::min(rows_, w.out[1] - row), depth = shape_.group_out_channels();
-    Kernels::Gemm::Block block = gemm_block(rows * w.out[2], plane_taps_ * tap_stride(channel_block), depth);
-    block.a = dy + row * w.out[2] * shape_.out_channels;
+    if (w.out[2] == 0) return;
+    Kernels::Gemm::Block block = gemm_block(rows * w.out[2], turn_taps() * tap_stride, depth);
+    block.a = dy + row * shape_.window.out[2] * shape_.out_channels;
     block.a_row = shape_.out_channels;
     block.a_k = 1;
     block.a_panel = block.height * block.a_row;
@@ -280,10 +354,11 @@ class PatchBackwardData final : public ConvPass {
 
   const ConvShape shape_;
   const ConvEpilogue epilogue_;
-  int64_t plane_taps_;              // of a kernel at one depth
+  int64_t turn_rows_, turns_;       // rows of the window in a turn
   int64_t rows_, ring_;             // output rows in a group; groups in the ring
   int64_t channel_block_, blocks_;  // input channels of a task; their number in a group
   int64_t ld_;                      // of a patch in the ring
+  int64_t segment_;                 // columns of a part of dx
   int64_t block_floats_;            // of the packed weights of a channel block
   int64_t band_, bands_;            // input rows of a task
 };
@@ -301,13 +376,15 @@ class PatchBackwardWeights final : public ConvPass {
 
     tap_block_ = even_part(shape.taps(), std::max<int64_t>(1, 640 / channels));
     ld_ = patch_stride(tap_block_ * channels);
-    block_ = std::clamp<int64_t>(tile_floats(shape) / ld_ / 8 * 8, 16, gemm.chain / 2);
+    const int64_t fitting =
+        std::min(tile_floats(shape) / ld_, fitting_floats(shape) / (ld_ + round_up(columns, gemm.columns)));
+    block_ = std::clamp<int64_t>(std::min(fitting, pixels_) / 8 * 8, 16, gemm.chain / 2);
 
     const double cost = shape.flops() / kFlopsPerNs;
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 32.0));
     // Chunks of pixels, each with a sum of its own. Their memory is bounded by that of the image and the weights, and
     // of 512 pixels at least, or the sum of the sums would count beside the products.
-    const int64_t affordable = 3 + shape.input_size() / shape.weight_size();
+    const int64_t affordable = 3 + shape.input_size() / 2 / shape.weight_size();
     const int64_t chunks = std::clamp<int64_t>(pixels_ / 512, 1, std::min(wanted, affordable));
     const int64_t blocks = std::max<int64_t>(1, ceil_div(pixels_, block_));
     chunk_ = ceil_div(blocks, chunks) * block_;

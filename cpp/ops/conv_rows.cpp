@@ -1,6 +1,7 @@
 // Convolution of images with few channels, by rows: the pixels that a row of the window sees are neighbours in memory,
-// so that a tile of output pixels reads them where they are, and no patches are gathered. Rows of the input are copied
-// once, with the zeros that pad them, for a band of output rows at a time. Backward-data is left to patches.
+// so that a tile of output pixels reads them where they are, and no patches are gathered. What a piece of the output
+// sees, a band of rows or, of long rows, a part of one, is copied with the zeros that pad it. Backward-data is left to
+// patches.
 #include <algorithm>
 
 #include "core/buffer.h"
@@ -11,51 +12,70 @@ namespace nnfast {
 namespace {
 
 constexpr int64_t kBandFloats = 12 * 1024;  // of copied rows: 48 KB
+constexpr int64_t kLeastColumns = 64;       // output pixels of a part of a row
 constexpr int64_t kMostRows = 16;           // of a window
 constexpr int64_t kMostDepth = 512;         // summed in one chain
 
 class RowsPass : public ConvPass {
  protected:
-  explicit RowsPass(const ConvShape& shape)
-      : shape_(shape),
-        w_(shape.window),
-        depth_(w_.size[2] * shape.channels),
-        width_(((w_.out[2] - 1) * w_.stride[2] + w_.size[2]) * shape.channels),
-        ld_(round_up(width_, kLine)) {
-    // Output rows of a band: few enough for the copies, and for tasks.
+  explicit RowsPass(const ConvShape& shape) : shape_(shape), w_(shape.window), depth_(w_.size[2] * shape.channels) {
     const double cost = shape.flops() / kFlopsPerNs;
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 32.0));
-    const int64_t rows = shape.images * w_.out[1];
+    const int64_t rows = std::max<int64_t>(1, shape.images * w_.out[1]), row = std::max<int64_t>(1, w_.out[2]);
+    // Few enough pixels for the copies, and for tasks, at first in a row, then in rows.
+    const int64_t row_pixels = kBandFloats / (rows_of(1) * shape.channels);
+    const int64_t fitting_columns = (row_pixels - w_.size[2]) / w_.stride[2] + 1;
+    columns_ =
+        even_part(row, std::max(kLeastColumns, std::min(fitting_columns, ceil_div(row, ceil_div(wanted, rows)))));
+    parts_ = ceil_div(row, columns_);
+    ld_ = round_up(width_of(columns_), kLine);
     const int64_t fitting = (kBandFloats / ld_ - (w_.size[1] - 1) * w_.dilation[1] - 1) / w_.stride[1] + 1;
-    band_ = std::clamp<int64_t>(std::min(fitting, ceil_div(rows, wanted)), 1, w_.out[1]);
+    band_ = std::clamp<int64_t>(std::min(fitting, ceil_div(rows * parts_, wanted)), 1, w_.out[1]);
     bands_ = ceil_div(w_.out[1], band_);
     worker_scratch_ = rows_of(band_) * ld_;
   }
 
-  // Input rows that so many output rows see.
-  int64_t rows_of(int64_t out) const { return (out - 1) * w_.stride[1] + (w_.size[1] - 1) * w_.dilation[1] + 1; }
+  // A part of a band of output rows.
+  struct Piece {
+    int64_t image, row, rows, column, columns;
+  };
+  int64_t pieces() const { return shape_.images * bands_ * parts_; }
+  Piece piece(int64_t index) const {
+    const int64_t band = index / parts_, row = band % bands_ * band_, column = index % parts_ * columns_;
+    return {band / bands_, row, std::min(band_, w_.out[1] - row), column, std::min(columns_, w_.out[2] - column)};
+  }
+  // Where a row of it begins in the output.
+  int64_t output_at(const Piece& p, int64_t row) const {
+    return ((p.image * w_.out[1] + p.row + row) * w_.out[2] + p.column) * shape_.out_channels;
+  }
 
-  // The rows that the output rows first … first+count-1 of an image see, ld_ apart, with zeros around the image.
-  void copy_rows(const float* x, int64_t image, int64_t first, int64_t count, float* out) const {
-    const int64_t channels = shape_.channels, row_floats = w_.in[2] * channels;
-    const int64_t left = std::min(width_, w_.pad[2] * channels);
-    const int64_t inside = std::clamp<int64_t>(width_ - left, 0, row_floats);
-    for (int64_t row = first * w_.stride[1] - w_.pad[1], end = row + rows_of(count); row < end; ++row, out += ld_) {
+  // Input rows that so many output rows see; floats of the pixels that so many in a row see.
+  int64_t rows_of(int64_t out) const { return (out - 1) * w_.stride[1] + (w_.size[1] - 1) * w_.dilation[1] + 1; }
+  int64_t width_of(int64_t out) const { return ((out - 1) * w_.stride[2] + w_.size[2]) * shape_.channels; }
+
+  // The rows that a piece sees, ld_ apart, with zeros around the image.
+  void copy_rows(const float* x, const Piece& p, float* out) const {
+    const int64_t channels = shape_.channels, row_floats = w_.in[2] * channels, width = width_of(p.columns);
+    const int64_t at = (p.column * w_.stride[2] - w_.pad[2]) * channels;  // in the row of the image
+    const int64_t begin = std::clamp<int64_t>(-at, 0, width);
+    const int64_t end = std::clamp<int64_t>(row_floats - at, begin, width);
+    for (int64_t row = p.row * w_.stride[1] - w_.pad[1], last = row + rows_of(p.rows); row < last; ++row, out += ld_) {
       if (row < 0 || row >= w_.in[1]) {
-        std::fill_n(out, width_, 0.0f);
+        std::fill_n(out, width, 0.0f);
         continue;
       }
-      std::fill_n(out, left, 0.0f);
-      std::copy_n(x + (image * w_.in[1] + row) * row_floats, inside, out + left);
-      std::fill_n(out + left + inside, width_ - left - inside, 0.0f);
+      std::fill_n(out, begin, 0.0f);
+      std::copy_n(x + (p.image * w_.in[1] + row) * row_floats + at + begin, end - begin, out + begin);
+      std::fill_n(out + end, width - end, 0.0f);
     }
   }
 
   const ConvShape shape_;
   const Window& w_;
-  const int64_t depth_;       // products in a row of the window
-  const int64_t width_, ld_;  // floats of a copied row; from row to row
-  int64_t band_, bands_;      // output rows of a task; tasks of an image
+  const int64_t depth_;      // products in a row of the window
+  int64_t columns_, parts_;  // output pixels of a piece in a row; pieces of a row
+  int64_t band_, bands_;     // output rows of a piece; bands of an image
+  int64_t ld_;               // from copied row to copied row
 };
 
 class RowsForward final : public RowsPass {
@@ -65,10 +85,10 @@ class RowsForward final : public RowsPass {
     row_floats_ = ceil_div(shape.out_channels, kernels().gemm->columns) * panel_;
     scratch_ = w_.size[1] * row_floats_;
     phases_.push_back({1, scratch_ / kFloatsPerNs});
-    phases_.push_back({shape.images * bands_, shape.flops() / kFlopsPerNs});
-    part_rows_ = MomentParts::part_rows(w_.out[2], band_);
+    phases_.push_back({pieces(), shape.flops() / kFlopsPerNs});
+    part_rows_ = parts_ > 1 ? 1 : MomentParts::part_rows(w_.out[2], band_);  // of pixels that lie one after the other
     if (epilogue.moments)
-      for (int64_t band = 0; band < shape.images * bands_; ++band) moments_.add(rows_in(band), part_rows_, w_.out[2]);
+      for (int64_t i = 0; i < pieces(); ++i) moments_.add(piece(i).rows, part_rows_, piece(i).columns);
   }
 
   void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
@@ -78,29 +98,31 @@ class RowsForward final : public RowsPass {
         kernels().gemm->pack(depth_, n, args.w + k * depth_ * n, n, false, scratch + k * row_floats_);
       return;
     }
-    const int64_t image = task / bands_, first = task % bands_ * band_, count = rows_in(task);
-    copy_rows(args.x, image, first, count, worker.scratch);
+    const Piece p = piece(task);
+    copy_rows(args.x, p, worker.scratch);
     const float *x[kMostRows], *w[kMostRows];
     for (int64_t k = 0; k < w_.size[1]; ++k) w[k] = scratch + k * row_floats_;
     const bool relu = epilogue_.activation == Activation::relu && args.activated == args.out;
-    const int64_t at = (image * w_.out[1] + first) * w_.out[2] * n;
-    for (int64_t row = 0; row < count; ++row) {
+    for (int64_t row = 0; row < p.rows; ++row) {
       for (int64_t k = 0; k < w_.size[1]; ++k) x[k] = worker.scratch + (row * w_.stride[1] + k * w_.dilation[1]) * ld_;
-      kernels().conv->rows({x, w, w_.size[1], depth_, w_.stride[2] * shape_.channels, w_.out[2], panel_, n,
-                            epilogue_.bias ? args.bias : nullptr, relu, args.out + at + row * w_.out[2] * n, n});
+      const int64_t at = output_at(p, row);
+      kernels().conv->rows({x, w, w_.size[1], depth_, w_.stride[2] * shape_.channels, p.columns, panel_, n,
+                            epilogue_.bias ? args.bias : nullptr, relu, args.out + at, n});
       const int64_t done = row % part_rows_ + 1;
-      if (args.moments && (done == part_rows_ || row + 1 == count))
-        MomentParts::take(args.moments, first_part(task) + row / part_rows_, done * w_.out[2], 0, n,
-                          args.out + at + (row + 1 - done) * w_.out[2] * n, n);
+      if (args.moments && (done == part_rows_ || row + 1 == p.rows))
+        MomentParts::take(args.moments, first_part(task) + row / part_rows_, done * p.columns, 0, n,
+                          args.out + output_at(p, row + 1 - done), n);
+      if (!relu) activate(epilogue_, args.out + at, args.activated + at, p.columns, n, n);
     }
-    if (!relu) activate(epilogue_, args.out + at, args.activated + at, count * w_.out[2], n, n);
   }
 
  private:
-  int64_t rows_in(int64_t band) const { return std::min(band_, w_.out[1] - band % bands_ * band_); }
-  int64_t first_part(int64_t band) const {
-    const int64_t of_band = ceil_div(band_, part_rows_), of_last = ceil_div(rows_in(bands_ - 1), part_rows_);
-    return band / bands_ * ((bands_ - 1) * of_band + of_last) + band % bands_ * of_band;
+  // Of the moments that a piece takes: as many as every piece of its band.
+  int64_t first_part(int64_t index) const {
+    const int64_t band = index / parts_ % bands_, image = index / parts_ / bands_, last = bands_ - 1;
+    const int64_t of_band = ceil_div(band_, part_rows_), of_last = ceil_div(w_.out[1] - last * band_, part_rows_);
+    const int64_t before = image * (last * of_band + of_last) + band * of_band;
+    return before * parts_ + index % parts_ * (band == last ? of_last : of_band);
   }
 
   const ConvEpilogue epilogue_;
@@ -115,7 +137,7 @@ class RowsBackwardWeights final : public RowsPass {
     const double cost = shape.flops() / kFlopsPerNs;
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 32.0));
     const int64_t affordable = 3 + shape.input_size() / shape.weight_size();
-    const int64_t all = std::max<int64_t>(1, shape.images * bands_);
+    const int64_t all = std::max<int64_t>(1, pieces());
     const int64_t chunks =
         std::clamp<int64_t>(shape.images * shape.out_pixels() / 512, 1, std::min({wanted, affordable, all}));
     chunk_ = ceil_div(all, chunks);
@@ -130,30 +152,30 @@ class RowsBackwardWeights final : public RowsPass {
     if (phase == 1) return sum_parts(scratch, chunks_, weights, weights, 0, 1, args.out);
     float* dw = scratch + task * weights;
     if (shape_.images == 0) std::fill_n(dw, weights, 0.0f);
-    const int64_t begin = task * chunk_, end = std::min(shape_.images * bands_, begin + chunk_);
-    for (int64_t band = begin; band < end; ++band) {
-      const int64_t image = band / bands_, first = band % bands_ * band_, count = std::min(band_, w_.out[1] - first);
-      copy_rows(args.x, image, first, count, worker.scratch);
-      for (int64_t row = 0; row < count; ++row)
+    const int64_t begin = task * chunk_, end = std::min(pieces(), begin + chunk_);
+    for (int64_t index = begin; index < end; ++index) {
+      const Piece p = piece(index);
+      copy_rows(args.x, p, worker.scratch);
+      for (int64_t row = 0; row < p.rows; ++row)
         for (int64_t k = 0; k < w_.size[1]; ++k) {
-          Kernels::Gemm::Block block = gemm_block(depth_, n, w_.out[2]);
+          Kernels::Gemm::Block block = gemm_block(depth_, n, p.columns);
           block.a = worker.scratch + (row * w_.stride[1] + k * w_.dilation[1]) * ld_;
           block.a_row = 1;
           block.a_k = w_.stride[2] * shape_.channels;
           block.a_panel = block.height;
-          block.b = args.dy + ((image * w_.out[1] + first + row) * w_.out[2]) * n;
+          block.b = args.dy + output_at(p, row);
           block.b_k = n;
           block.b_panel = kernels().gemm->columns;
           block.c = dw + k * depth_ * n;
           block.ldc = n;
-          block.accumulate = band > begin || row > 0;
+          block.accumulate = index > begin || row > 0;
           multiply(block);
         }
     }
   }
 
  private:
-  int64_t chunk_, chunks_;  // bands summed in one chain
+  int64_t chunk_, chunks_;  // pieces summed in one chain
 };
 
 }  // namespace

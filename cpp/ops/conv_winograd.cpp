@@ -39,6 +39,8 @@ struct TileMatrices {
   TileMatrices(int64_t channels, int64_t tiles) : ld(padded(channels)), position(padded(ld * tiles)) {}
   int64_t size() const { return kPositions * position; }
 };
+// The most by which two of them are larger than their tiles.
+constexpr int64_t kPadding = 2 * kPositions * 2 * kLine;
 
 int64_t tiles_of_image(const Images& images) { return images.tile_rows * images.tile_columns; }
 
@@ -78,7 +80,7 @@ class WinogradImages final : public ConvPass {
     const double per_tile_cost = flops / kFlopsPerNs + per_tile / kFloatsPerNs * 2;
     shared_ = in_.channels * out_.channels > kSharedWeights;
     if (shared_) {
-      const int64_t spare = shape.memory_bound() - scratch_;
+      const int64_t spare = shape.memory_bound() - scratch_ - kPadding;
       const int64_t fitting = std::max<int64_t>(1, spare / per_tile);
       block_ = even_part(std::max<int64_t>(1, tiles_), std::min<int64_t>(fitting, 512));
       in_tiles_ = TileMatrices(in_.channels, block_);
@@ -95,7 +97,7 @@ class WinogradImages final : public ConvPass {
       const int64_t rows = kernels().gemm->rows;
       int64_t block = std::max(rows, kLocalFloats / per_tile / rows * rows);
       while (block > rows && ceil_div(tiles_, block) < 8) block -= rows;
-      const int64_t fitting = (shape.memory_bound() - scratch_) / 2 / per_tile;  // on each of two threads
+      const int64_t fitting = ((shape.memory_bound() - scratch_) / 2 - kPadding) / per_tile;  // on each of two threads
       block_ = fitting >= rows ? even_part(std::max<int64_t>(1, tiles_), std::min(block, fitting / rows * rows), rows)
                                : std::clamp<int64_t>(fitting, 1, std::max<int64_t>(1, tiles_));
       in_tiles_ = TileMatrices(in_.channels, block_);
@@ -221,7 +223,8 @@ class WinogradWeights final : public ConvPass {
     const int64_t per_tile = kPositions * (padded(in_.channels) + padded(width_));
     const double flops = 2.0 * kPositions * in_.channels * width_;
     const double cost = tiles_ * (flops / kFlopsPerNs + per_tile / kFloatsPerNs * 2);
-    const int64_t local_block = std::max(rows, kLocalFloats / per_tile / rows * rows);
+    const int64_t fitting_local = ((shape.memory_bound() - part_) / 2 - kPadding) / per_tile;  // on each of two threads
+    const int64_t local_block = std::max(rows, std::min(kLocalFloats / per_tile, fitting_local) / rows * rows);
     // Beside what two threads take where tiles are transformed locally, here or in forward.
     const bool many = in_.channels * out_.channels > kSharedWeights;
     const int64_t spare =
@@ -229,9 +232,9 @@ class WinogradWeights final : public ConvPass {
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 1e5, 1.0, 16.0));
     // Local: a sum of its own for each chunk of tiles, where there is memory for enough of them.
     chunks_ = std::clamp<int64_t>(std::min(spare / part_, tiles_ / rows), 1, wanted);
-    shared_ = many || (chunks_ < 8 && chunks_ < wanted);
+    shared_ = many || fitting_local < rows || (chunks_ < 8 && chunks_ < wanted);
     if (shared_) {
-      const int64_t fitting = std::max<int64_t>(1, (spare - part_) / per_tile);
+      const int64_t fitting = std::max<int64_t>(1, (spare - part_ - kPadding) / per_tile);
       block_ = even_part(std::max<int64_t>(1, tiles_), std::min<int64_t>(fitting, kernels().gemm->chain));
       chunks_ = 1;
       channel_part_ = std::min(in_.channels, 4 * rows);

@@ -11,14 +11,6 @@ from nnfast.kernels import gemm
 EPSILON = np.finfo(np.float32).eps / 2
 
 
-@pytest.fixture(params=_core.runnable_isas())
-def isa(request):
-    before = _core.isa()
-    _core.use_isa(request.param)
-    yield request.param
-    _core.use_isa(before)
-
-
 @pytest.fixture
 def threads():
     before = _core.num_threads()

@@ -8,14 +8,6 @@ SIZES = [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 127, 1009]
 LEARNING_RATE = 0.05
 
 
-@pytest.fixture(params=_core.runnable_isas())
-def isa(request):
-    strongest = _core.isa()
-    _core.use_isa(request.param)
-    yield request.param
-    _core.use_isa(strongest)
-
-
 def hyper_of(rule):
     return {name: HYPER[name] for name in _core.update_rules()[rule]}
 

@@ -9,14 +9,6 @@ from nnfast import _core
 EPSILON = np.finfo(np.float32).eps / 2
 
 
-@pytest.fixture(params=_core.runnable_isas())
-def isa(request):
-    before = _core.isa()
-    _core.use_isa(request.param)
-    yield request.param
-    _core.use_isa(before)
-
-
 def attributes_of(conv, padding, **more):
     result = {"strides": conv.strides, "dilation_rate": conv.dilation, "groups": conv.groups, **more}
     if isinstance(padding, str):
@@ -126,6 +118,15 @@ LARGE = [
     {"x_shape": (2, 6, 5, 4, 20), "w_shape": (3, 3, 3, 20, 40), "padding": "same", "strides": 2},
     {"x_shape": (4, 100, 40), "w_shape": (9, 40, 50), "padding": "causal", "dilation_rate": 3},
     {"x_shape": (2, 17, 19, 64), "w_shape": (3, 3, 16, 128), "groups": 4, "padding": "same"},
+    # Few filters: the patches of whole rows would be larger than all else, so backward-data cuts them along the width,
+    # or goes through the window row by row.
+    {"x_shape": (1, 8, 70, 40), "w_shape": (5, 5, 40, 3), "padding": "same"},
+    {"x_shape": (2, 700, 64), "w_shape": (11, 64, 3), "padding": "same"},
+    {"x_shape": (1, 9, 400, 33), "w_shape": (4, 3, 33, 5), "strides": (2, 3), "padding": [(9, 1), (0, 7)]},
+    {"x_shape": (1, 12, 400, 20), "w_shape": (3, 5, 20, 4), "dilation_rate": (2, 3), "padding": [(5, 0), (9, 4)]},
+    {"x_shape": (1, 3, 6, 90, 20), "w_shape": (2, 3, 7, 20, 3), "padding": "same"},
+    {"x_shape": (1, 6, 90, 60), "w_shape": (5, 7, 20, 9), "groups": 3, "strides": (1, 4)},
+    {"x_shape": (1, 2, 60, 90), "w_shape": (2, 40, 90, 1), "padding": [(0, 0), (50, 50)]},
 ]
 
 
@@ -173,6 +174,10 @@ ROWS = [
     {"x_shape": (2, 6, 5, 4), "w_shape": (3, 3, 4, 50), "padding": [(4, 3), (0, 5)]},
     {"x_shape": (3, 100, 4), "w_shape": (9, 4, 50), "padding": "causal"},
     {"x_shape": (1, 5000, 1), "w_shape": (30, 1, 17), "strides": 3},
+    # Parts of rows: long ones, and those of too few images for the threads.
+    {"x_shape": (2, 20000, 1), "w_shape": (7, 1, 16), "padding": "same"},
+    {"x_shape": (2, 5, 3001, 5), "w_shape": (3, 4, 5, 7), "strides": (2, 3), "padding": "same"},
+    {"x_shape": (1, 4001, 3), "w_shape": (9, 3, 64), "padding": [(70, 300)]},
     {"x_shape": (1, 1, 1, 2), "w_shape": (3, 3, 2, 1), "padding": "same"},
 ]
 
@@ -323,7 +328,7 @@ def test_moments_of_the_output(isa, case, far):
 
 
 @pytest.mark.parametrize("multiplier", [1, 3])
-@pytest.mark.parametrize("shape", [(2, 30, 40, 7), (3, 9, 300, 160), (1, 700, 5)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 30, 40, 7), (3, 9, 300, 160), (1, 700, 5), (2, 6000, 8)], ids=str)
 def test_moments_of_a_depthwise_output(isa, shape, multiplier):
     rng = np.random.default_rng(5)
     w = rng.standard_normal((3,) * (len(shape) - 2) + (shape[-1], multiplier))
@@ -428,6 +433,32 @@ def test_random_depthwise_geometries_are_exact_on_integers(isa):
         np.testing.assert_array_equal(dx, conv.backward_data(dy, w))
         np.testing.assert_array_equal(dw.reshape(conv.w_shape), conv.backward_weights(x, dy))
         np.testing.assert_array_equal(db, dy.sum(tuple(range(dy.ndim - 1))))
+
+
+# Rows that are spread in pieces: of the pixels, of the channels, of both.
+@pytest.mark.parametrize(
+    ("x_shape", "w_shape", "stride", "padding", "dilation"),
+    [
+        ((2, 5, 900, 4), (3, 3, 4, 3), 1, "same", 1),
+        ((2, 3000, 40), (5, 40, 2), 3, "valid", 1),
+        ((1, 4, 60, 300), (3, 4, 300, 2), 2, "same", 1),
+        ((1, 7, 700, 5), (4, 5, 5, 7), 1, "same", 3),
+        ((1, 2, 3, 200, 30), (2, 2, 6, 30, 4), 1, "same", 1),
+        ((1, 900, 3), (2, 3, 40), 4, "valid", 1),
+    ],
+)
+def test_depthwise_of_wide_rows_is_exact_on_integers(isa, x_shape, w_shape, stride, padding, dilation):
+    rng = np.random.default_rng(22)
+    conv = Convolution(
+        x_shape, (*w_shape[:-2], 1, w_shape[-2] * w_shape[-1]), stride, padding, dilation, groups=x_shape[-1]
+    )
+    x, w, dy = integers(rng, x_shape, w_shape, conv.y_shape)
+    attributes = {"strides": [stride], "padding": padding, "dilation_rate": [dilation]}
+    for threads in (1, 2):
+        (y,), (dx, dw) = _core.run_op("depthwise_conv", [x, w], attributes, [dy], threads=threads)
+        np.testing.assert_array_equal(y, conv.forward(x, w.reshape(conv.w_shape)))
+        np.testing.assert_array_equal(dx, conv.backward_data(dy, w.reshape(conv.w_shape)))
+        np.testing.assert_array_equal(dw.reshape(conv.w_shape), conv.backward_weights(x, dy))
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
