@@ -11,6 +11,7 @@
 #include "core/parallel.h"
 #include "dispatch/dispatch.h"
 #include "ops/gemm.h"
+#include "verify.h"
 
 namespace nnfast {
 namespace {
@@ -25,9 +26,10 @@ const Size kSizes[] = {{2048, 2048, 2048}, {1024, 1024, 1024}, {256, 256, 256}, 
 class Product final : public Job {
  public:
   Product(const GemmSpec& spec, int threads)
-      : gemm_(spec),
-        a_(random(spec.m * spec.k)),
-        b_(random(spec.k * spec.n)),
+      : spec_(spec),
+        gemm_(spec),
+        a_(random(spec.m * spec.k, 1)),
+        b_(random(spec.k * spec.n, 2)),
         c_(spec.m * spec.n),
         scratch_(gemm_.scratch()),
         worker_stride_(round_up(gemm_.worker_scratch(), kLine)),
@@ -42,11 +44,23 @@ class Product final : public Job {
     gemm_.run(phase, task, Worker{workers_.data() + worker * worker_stride_, worker}, scratch_.data(), args_);
   }
   void step(int threads) const { schedule_.run(threads); }
+  bool is_right() const {
+    const int64_t m = spec_.m, n = spec_.n, k = spec_.k;
+    bool right = true;
+    each_sample(m * n, [&](int64_t index) {
+      const int64_t row = index / n, column = index % n;
+      ExactSum sum;
+      for (int64_t i = 0; i < k; ++i)
+        sum.add(a_.data()[spec_.transpose_a ? i * m + row : row * k + i],
+                b_.data()[spec_.transpose_b ? column * k + i : i * n + column]);
+      right = right && sum.is(c_.data()[index]);
+    });
+    return right;
+  }
 
  private:
-  static Buffer random(int64_t size) {
+  static Buffer random(int64_t size, uint32_t state) {
     Buffer buffer(size);
-    uint32_t state = 1;
     for (int64_t i = 0; i < size; ++i) {
       state = state * 1664525u + 1013904223u;
       buffer.data()[i] = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;
@@ -54,6 +68,7 @@ class Product final : public Job {
     return buffer;
   }
 
+  const GemmSpec spec_;
   Gemm gemm_;
   Buffer a_, b_, c_, scratch_;
   int64_t worker_stride_;
@@ -116,7 +131,10 @@ void peak(benchmark::State& state) {
 void product(benchmark::State& state, const GemmSpec& spec) {
   const int threads = static_cast<int>(state.range(0));
   const double flops = 2.0 * spec.m * spec.n * spec.k;
-  const double rate = best_rate(state, Product(spec, threads), threads, flops);
+  const Product work(spec, threads);
+  work.step(threads);
+  if (!require(state, work.is_right())) return;
+  const double rate = best_rate(state, work, threads, flops);
   if (peak_rate.count(threads)) state.counters["of_peak"] = rate / peak_rate[threads];
 }
 

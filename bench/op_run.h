@@ -8,6 +8,7 @@
 #include "core/buffer.h"
 #include "ops/op_job.h"
 #include "ops/registry.h"
+#include "verify.h"
 
 namespace nnfast {
 
@@ -15,10 +16,17 @@ class OpRun {
  public:
   OpRun(const std::string& name, const Attributes& attributes, const std::vector<Shape>& inputs,
         const std::vector<bool>& wanted, int threads)
-      : op_(make_op(name, attributes)), threads_(threads), workers_(threads) {
+      : name_(name),
+        attributes_(attributes),
+        wanted_(wanted),
+        op_(make_op(name, attributes)),
+        threads_(threads),
+        workers_(threads) {
     std::vector<Spec> specs;
     for (const Shape& shape : inputs) specs.push_back({shape, DType::f32});
+    shapes_ = inputs;
     const std::vector<Spec> outputs = op_->infer(specs);
+    for (const Spec& spec : outputs) output_sizes_.push_back(spec.shape.size());
     needs_ = op_->require(wanted);
     for (const Spec& spec : specs) inputs_.push_back(random(spec.shape.size()));
     for (const Spec& spec : outputs) {
@@ -47,6 +55,28 @@ class OpRun {
   void backward() const { backward_.run(threads_); }
   const Requirements& needs() const { return needs_; }
   float* input(size_t i) const { return const_cast<float*>(inputs_[i]); }
+  const float* output(size_t i) const { return outputs_[i]; }
+  const float* output_grad(size_t i) const { return output_grads_[i]; }
+  const float* input_grad(size_t i) const { return input_grads_[i]; }
+
+  // Whether a run gives what the weakest instruction set gives on one thread.
+  bool is_right(bool with_backward) const {
+    forward();
+    if (with_backward) backward();
+    bool right = true;
+    on_weakest_isa([&] {
+      const OpRun other(name_, attributes_, shapes_, wanted_, 1);
+      for (size_t i = 0; i < shapes_.size(); ++i) std::copy_n(inputs_[i], shapes_[i].size(), other.input(i));
+      other.forward();
+      if (with_backward) other.backward();
+      for (size_t i = 0; i < outputs_.size(); ++i)
+        right = right && (needs_.view || agree(output_sizes_[i], outputs_[i], other.outputs_[i]));
+      for (size_t i = 0; with_backward && i < shapes_.size(); ++i)
+        if (wanted_[i] && !has(needs_.passes_gradient, i))
+          right = right && agree(shapes_[i].size(), input_grads_[i], other.input_grads_[i]);
+    });
+    return right;
+  }
 
  private:
   float* hold(Buffer buffer) {
@@ -55,7 +85,7 @@ class OpRun {
   }
   float* random(int64_t size) {
     float* data = hold(Buffer(size));
-    uint32_t state = 1;
+    auto state = static_cast<uint32_t>(buffers_.size());  // other numbers in each
     for (int64_t i = 0; i < size; ++i) {
       state = state * 1664525u + 1013904223u;
       data[i] = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;
@@ -63,6 +93,11 @@ class OpRun {
     return data;
   }
 
+  const std::string name_;
+  const Attributes attributes_;
+  const std::vector<bool> wanted_;
+  std::vector<Shape> shapes_;
+  std::vector<int64_t> output_sizes_;
   std::unique_ptr<Op> op_;
   int threads_;
   Requirements needs_;

@@ -32,7 +32,7 @@ void run(benchmark::State& state, const Case& c, bool backward) {
   const double map[] = {cosine, -sine,  static_cast<double>(width - 1) / 2 - cosine * u + sine * v,
                         sine,   cosine, static_cast<double>(height - 1) / 2 - sine * u - cosine * v};
   std::copy_n(map, 6, op.input(1));
-  op.forward();
+  if (!require(state, op.is_right(backward))) return;
   for (auto _ : state) backward ? op.backward() : op.forward();
   state.counters["pixels"] = benchmark::Counter(static_cast<double>(c.images[0] * height * width * c.scale * c.scale),
                                                 benchmark::Counter::kIsIterationInvariantRate);

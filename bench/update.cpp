@@ -12,6 +12,7 @@
 #include "core/threads.h"
 #include "ops/update.h"
 #include "triad.h"
+#include "verify.h"
 
 namespace nnfast {
 namespace {
@@ -49,6 +50,17 @@ class Blocks final : public Job {
     ++state_.step;
   }
   void run(int phase, int64_t task, int) const override { update_.run(phase, task, state_); }
+  // Whether the blocks are those that the weakest instruction set makes of its own in so many steps.
+  bool is_right(const UpdateSettings& settings, int64_t size, int steps) const {
+    bool right = true;
+    on_weakest_isa([&] {
+      Blocks other(settings, size);
+      for (int i = 0; i < steps; ++i) other.step(1);
+      for (size_t i = 0; i < blocks_.size(); ++i)
+        right = right && agree(size, blocks_[i].data(), other.blocks_[i].data());
+    });
+    return right;
+  }
   // Parameters, gradients and slots are read, parameters and slots written.
   double bytes() const {
     return 4.0 * static_cast<double>(blocks_[0].size()) * (3 + 2 * static_cast<double>(slots_.size()));
@@ -84,12 +96,16 @@ void triad(benchmark::State& state) {
 void large(benchmark::State& state, const UpdateSettings& settings) {
   const int threads = static_cast<int>(state.range(0));
   Blocks blocks(settings, kLarge);
+  for (int i = 0; i < 2; ++i) blocks.step(threads);
+  if (!require(state, blocks.is_right(settings, kLarge, 2))) return;
   const double rate = best_rate(state, blocks, threads);
   state.counters["of_triad"] = rate / triad_rate(kLarge, threads);
 }
 
 void tiny(benchmark::State& state, const UpdateSettings& settings) {
   Blocks blocks(settings, kTiny);
+  for (int i = 0; i < 2; ++i) blocks.step(1);
+  if (!require(state, blocks.is_right(settings, kTiny, 2))) return;
   for (auto _ : state) blocks.step(1);
 }
 
