@@ -62,17 +62,17 @@ struct Kernels {
     // are at means + p·ld and squares + p·ld.
     void (*combine_moments)(int64_t parts, const int64_t* counts, int64_t C, int64_t ld, const float* means,
                             const float* squares, float* mean, float* variance);
-    // residual (M, C) or null. y may be x or residual.
+    // residual (M, C) or null. y may be x or residual, but not where it shall go past the cache.
     void (*normalize)(int64_t M, int64_t C, const float* x, const float* mean, const float* scale, const float* shift,
-                      const float* residual, bool relu, float* y);
+                      const float* residual, bool relu, bool past_cache, float* y);
     // sum += Σ_m dz, product += Σ_m dz·(x − mean). y may be null where nothing was added: z is computed again to see
     // where it is positive. dz (M, C), which may be dy, is written where it is not null.
     void (*gradient_sums)(int64_t M, int64_t C, const float* x, const float* y, const float* dy, const float* mean,
                           const float* scale, const float* shift, bool relu, float* sum, float* product, float* dz);
-    // dx = scale·dz − offset − slope·(x − mean). dx may be dy.
+    // dx = scale·dz − offset − slope·(x − mean). dx may be dy, but not where it shall go past the cache.
     void (*normalize_backward)(int64_t M, int64_t C, const float* x, const float* y, const float* dy, const float* mean,
                                const float* scale, const float* shift, bool relu, const float* offset,
-                               const float* slope, float* dx);
+                               const float* slope, bool past_cache, float* dx);
     // y = (x − mean)·inv_std·gamma + beta, inv_std = 1/√(variance + epsilon); gamma, beta may be null.
     void (*layer_norm)(int64_t M, int64_t N, const float* x, const float* gamma, const float* beta, float epsilon,
                        float* y, float* mean, float* inv_std);

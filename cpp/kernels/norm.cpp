@@ -25,7 +25,17 @@ struct Columns {
     else
       store_first(p + v * kLanes, value, lanes);
   }
+  template <bool kPast>
+  __attribute__((always_inline)) void write(float* p, int v, V value) const {
+    if (kPast)
+      stream(p + v * kLanes, value);
+    else
+      store(p, v, value);
+  }
 };
+
+// Whether rows of C floats can go past the cache: they are whole lines of it.
+bool are_lines(int64_t C, const float* p) { return C % 16 == 0 && reinterpret_cast<uintptr_t>(p) % 64 == 0; }
 
 // f(columns, first column) for all C columns.
 template <class F>
@@ -119,7 +129,7 @@ void combine_moments(int64_t parts, const int64_t* counts, int64_t C, int64_t ld
   }
 }
 
-template <bool kRelu, bool kResidual>
+template <bool kRelu, bool kResidual, bool kPast>
 NNFAST_INLINE void normalize_(int64_t M, int64_t C, const float* x, const float* mean, const float* scale,
                               const float* shift, const float* residual, float* y) {
   for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
@@ -135,24 +145,25 @@ NNFAST_INLINE void normalize_(int64_t M, int64_t C, const float* x, const float*
         V z = (columns.load(x + m * C + c, v) - center[v]) * a[v] + b[v];
         if (kResidual) z += columns.load(residual + m * C + c, v);
         if (kRelu) z = select(z < 0.0f, V{}, z);  // a NaN stays one
-        columns.store(y + m * C + c, v, z);
+        columns.template write<kPast>(y + m * C + c, v, z);
       });
   });
+  if (kPast) fence_streams();
 }
-template <bool kRelu>
+template <bool kRelu, bool kPast>
 NNFAST_INLINE void normalize_(int64_t M, int64_t C, const float* x, const float* mean, const float* scale,
                               const float* shift, const float* residual, float* y) {
   if (residual != nullptr)
-    normalize_<kRelu, true>(M, C, x, mean, scale, shift, residual, y);
+    normalize_<kRelu, true, kPast>(M, C, x, mean, scale, shift, residual, y);
   else
-    normalize_<kRelu, false>(M, C, x, mean, scale, shift, residual, y);
+    normalize_<kRelu, false, kPast>(M, C, x, mean, scale, shift, residual, y);
 }
 void normalize(int64_t M, int64_t C, const float* x, const float* mean, const float* scale, const float* shift,
-               const float* residual, bool relu, float* y) {
-  if (relu)
-    normalize_<true>(M, C, x, mean, scale, shift, residual, y);
+               const float* residual, bool relu, bool past_cache, float* y) {
+  if (past_cache && are_lines(C, y))
+    (relu ? normalize_<true, true> : normalize_<false, true>)(M, C, x, mean, scale, shift, residual, y);
   else
-    normalize_<false>(M, C, x, mean, scale, shift, residual, y);
+    (relu ? normalize_<true, false> : normalize_<false, false>)(M, C, x, mean, scale, shift, residual, y);
 }
 
 // Where dz = dy·[z > 0] has its mask from.
@@ -214,7 +225,7 @@ void gradient_sums(int64_t M, int64_t C, const float* x, const float* y, const f
     gradient_sums_<Mask::output>(M, C, x, y, dy, mean, scale, shift, sum, product, dz);
 }
 
-template <Mask kMask>
+template <Mask kMask, bool kPast>
 NNFAST_INLINE void normalize_backward_(int64_t M, int64_t C, const float* x, const float* y, const float* dy,
                                        const float* mean, const float* scale, const float* shift, const float* offset,
                                        const float* slope, float* dx) {
@@ -233,19 +244,29 @@ NNFAST_INLINE void normalize_backward_(int64_t M, int64_t C, const float* x, con
         const int64_t at = m * C + c;
         const V d = columns.load(x + at, v) - center[v];
         const V dz = masked<kMask>(columns, dy + at, y + at, v, d, a[v], b[v]);
-        columns.store(dx + at, v, a[v] * dz - p[v] - q[v] * d);
+        columns.template write<kPast>(dx + at, v, a[v] * dz - p[v] - q[v] * d);
       });
   });
+  if (kPast) fence_streams();
+}
+template <bool kPast>
+NNFAST_INLINE void normalize_backward_(int64_t M, int64_t C, const float* x, const float* y, const float* dy,
+                                       const float* mean, const float* scale, const float* shift, bool relu,
+                                       const float* offset, const float* slope, float* dx) {
+  if (!relu)
+    normalize_backward_<Mask::none, kPast>(M, C, x, x, dy, mean, scale, shift, offset, slope, dx);
+  else if (y == nullptr)
+    normalize_backward_<Mask::input, kPast>(M, C, x, x, dy, mean, scale, shift, offset, slope, dx);
+  else
+    normalize_backward_<Mask::output, kPast>(M, C, x, y, dy, mean, scale, shift, offset, slope, dx);
 }
 void normalize_backward(int64_t M, int64_t C, const float* x, const float* y, const float* dy, const float* mean,
                         const float* scale, const float* shift, bool relu, const float* offset, const float* slope,
-                        float* dx) {
-  if (!relu)
-    normalize_backward_<Mask::none>(M, C, x, x, dy, mean, scale, shift, offset, slope, dx);
-  else if (y == nullptr)
-    normalize_backward_<Mask::input>(M, C, x, x, dy, mean, scale, shift, offset, slope, dx);
+                        bool past_cache, float* dx) {
+  if (past_cache && are_lines(C, dx))
+    normalize_backward_<true>(M, C, x, y, dy, mean, scale, shift, relu, offset, slope, dx);
   else
-    normalize_backward_<Mask::output>(M, C, x, y, dy, mean, scale, shift, offset, slope, dx);
+    normalize_backward_<false>(M, C, x, y, dy, mean, scale, shift, relu, offset, slope, dx);
 }
 
 // ---- By row: x is (M, N), mean and inv_std have M elements, gamma and beta N ----

@@ -36,6 +36,18 @@ NNFAST_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 
 NNFAST_INLINE V load(const float* p) { return *reinterpret_cast<const Vu*>(p); }
 NNFAST_INLINE void store(float* p, V v) { *reinterpret_cast<Vu*>(p) = v; }
+// To memory past the cache, a vector at an address that is a multiple of its size; vector by vector, whole cache lines.
+// Other threads see it after the fence.
+#if defined(__AVX512F__)
+NNFAST_INLINE void stream(float* p, V v) { _mm512_stream_ps(p, (__m512)v); }
+NNFAST_INLINE void fence_streams() { _mm_sfence(); }
+#elif defined(__AVX2__)
+NNFAST_INLINE void stream(float* p, V v) { _mm256_stream_ps(p, (__m256)v); }
+NNFAST_INLINE void fence_streams() { _mm_sfence(); }
+#else
+NNFAST_INLINE void stream(float* p, V v) { store(p, v); }
+NNFAST_INLINE void fence_streams() {}
+#endif
 NNFAST_INLINE V broadcast(float x) { return x - V{}; }
 NNFAST_INLINE V select(VI mask, V a, V b) { return mask ? a : b; }
 

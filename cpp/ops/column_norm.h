@@ -74,8 +74,9 @@ class ColumnNorm : public Op {
   float alpha_;
   int gamma_ = -1, beta_ = -1;
   bool adds_ = false;
-  int residual_ = -1;       // input
-  bool writes_dz_ = false;  // as the residual's gradient
+  int residual_ = -1;        // input
+  bool past_cache_ = false;  // y and dx are written there
+  bool writes_dz_ = false;   // as the residual's gradient
   int64_t samples_ = 1, rows_ = 0, channels_ = 0, groups_ = 1;
   RowTasks parts_;
   std::vector<int64_t> part_rows_;  // of a sample

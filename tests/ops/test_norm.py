@@ -136,6 +136,41 @@ def test_batch_norm_with_a_residual(shape, wanted, activation):
         close(got, gradients[3], 1e-6)
 
 
+# 4M elements, the fewest that are written past the cache: in whole lines of it, in vectors that end within one, and in
+# less than a vector.
+@pytest.mark.parametrize("channels", [16, 80, 64, 72, 60])
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+def test_batch_norm_of_large_arrays(isa, channels, activation):
+    rng = np.random.default_rng(13)
+    rows = (4 << 20) // channels + 1
+    x, gamma, beta = operands((rows, channels), rng)
+    dy, residual = rng.normal(size=(2, rows, channels)).astype(np.float32)
+    settings = {"activation": activation}
+
+    def some(array, part):
+        return array[part] if array.shape == x.shape else array
+
+    for operation, inputs in [
+        ("batch_norm", [x, gamma, beta]),
+        ("batch_norm", [x, gamma, beta, residual]),
+        ("batch_norm_inference", [x, gamma, beta, x.mean(0), x.var(0)]),
+    ]:
+        settings["residual"] = len(inputs) == 4
+        for threads in (1, 2):
+            (y, *statistics), _ = _core.run_op(operation, inputs, settings, threads=threads)
+            given = [*inputs[:3], *(statistics or inputs[3:]), *(inputs[3:] if statistics else [])]
+            for part in (slice(1000), slice(-1000, None)):  # an element's bits are those it has among fewer
+                (few,), _ = _core.run_op("batch_norm_inference", [some(a, part) for a in given], settings)
+                np.testing.assert_array_equal(y[part], few)
+    settings["residual"] = False
+    normal = (x - x.mean(0, np.float64)) / (deviation := np.sqrt(x.var(0, dtype=np.float64) + EPSILON))
+    dz = np.where(normal * gamma + beta > 0, dy, 0) if activation == "relu" else dy
+    expected = gamma / deviation * (dz - dz.mean(0, dtype=np.float64) - normal * (dz * normal).mean(0))
+    for threads in (1, 2):
+        _, (dx, *_) = _core.run_op("batch_norm", [x, gamma, beta], settings, [dy, None, None], threads=threads)
+        close(dx, expected, 5e-5)
+
+
 @pytest.mark.parametrize("activation", ["linear", "tanh"])
 @pytest.mark.parametrize("wanted", [(True, True, True), (True, False, False), (False, True, False)])
 def test_batch_norm_inference_gradients(wanted, activation):
