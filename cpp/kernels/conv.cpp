@@ -238,6 +238,62 @@ void rows(const Kernels::Conv::Rows& s) {
   }
 }
 
+// R rows of the window from `row` on, of D products each: their sums over the pixels stay in registers.
+template <int R, int D>
+void row_sums_tile(const Kernels::Conv::RowSums& s, int64_t row) {
+  V acc[R * D] = {};
+  const float *x[R], *dy;
+  auto add = [&](V d) NNFAST_LAMBDA {
+    static_for<R>([&](auto r) NNFAST_LAMBDA {
+      static_for<D>([&](auto k) NNFAST_LAMBDA { acc[r * D + k] += broadcast(x[r][k]) * d; });
+      x[r] += s.step;
+    });
+    dy += s.n;
+  };
+  // Lanes beyond n, of the pixels after this one, are summed too, and not stored.
+  const int64_t whole = at_least(0, s.count - (kLanes - 1) / s.n);
+  for (int64_t line = 0; line < s.lines; ++line) {
+    static_for<R>([&](auto r) NNFAST_LAMBDA { x[r] = s.x[row + r] + line * s.line_step; });
+    dy = s.dy + line * s.dy_line;
+    for (int64_t i = 0; i < whole; ++i) add(load(dy));
+    for (int64_t i = whole; i < s.count; ++i) add(load_first(dy, s.n));
+  }
+  static_for<R * D>([&](auto k) NNFAST_LAMBDA {
+    float* dw = s.dw + (row * D + k) * s.n;
+    store_first(dw, s.accumulate ? load_first(dw, s.n) + acc[k] : acc[k], s.n);
+  });
+}
+
+using RowSumsTile = void (*)(const Kernels::Conv::RowSums&, int64_t);
+constexpr int kMostSums = kTileRows * kTileVectors, kMostSumRows = 7, kMostProducts = Kernels::Conv::kShortRow;
+struct RowSumsTiles {
+  RowSumsTile of[kMostSumRows][kMostProducts];  // [rows - 1][products - 1]; null where they would not fit in registers
+};
+template <int R, int D>
+constexpr RowSumsTile row_sums_tile_or_null() {
+  if constexpr (R * D <= kMostSums)
+    return row_sums_tile<R, D>;
+  else
+    return nullptr;
+}
+template <int... R, int... D>
+constexpr RowSumsTiles make_row_sums_tiles(Indices<R...>, Indices<D...>) {
+  RowSumsTiles tiles{};
+  auto row = [&](auto r) { ((tiles.of[r][D] = row_sums_tile_or_null<r + 1, D + 1>()), ...); };
+  (row(Index<R>{}), ...);
+  return tiles;
+}
+constexpr RowSumsTiles kRowSumsTiles =
+    make_row_sums_tiles(MakeIndices<kMostSumRows>::type{}, MakeIndices<kMostProducts>::type{});
+
+void row_sums(const Kernels::Conv::RowSums& s) {
+  const int64_t most = at_most(kMostSumRows, kMostSums / s.depth), tiles = (s.num_rows + most - 1) / most;
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const int64_t row = s.num_rows * tile / tiles, rows = s.num_rows * (tile + 1) / tiles - row;
+    kRowSumsTiles.of[rows - 1][s.depth - 1](s, row);
+  }
+}
+
 void column_sums(int64_t m, int64_t n, const float* a, int64_t lda, float* out) {
   for (int64_t j = 0; j < n; j += kLanes) {
     const int64_t lanes = at_most(kLanes, n - j);
@@ -253,6 +309,6 @@ void column_sums(int64_t m, int64_t n, const float* a, int64_t lda, float* out) 
 }  // namespace
 
 extern const Kernels::Conv conv_kernels;
-const Kernels::Conv conv_kernels = {gather, sum_patches, rows, column_sums};
+const Kernels::Conv conv_kernels = {gather, sum_patches, rows, row_sums, column_sums};
 
 }  // namespace nnfast::NNFAST_ISA

@@ -271,6 +271,19 @@ struct Kernels {
       int64_t ldy;
     };
     void (*rows)(const Rows& rows);
+    // What some rows of output pixels add to dw: dw[r, k, :] (+)= Σ over lines l and pixels p of
+    // x[r][l * line_step + p * step + k] · dy[l * dy_line + p * n, :]. At most kShortRow products in a row of the
+    // window, one vector of output channels.
+    struct RowSums {
+      const float* const* x;
+      int64_t num_rows, depth, step, line_step, count, lines, n;
+      const float* dy;
+      int64_t dy_line;
+      float* dw;  // (num_rows, depth, n)
+      bool accumulate;
+    };
+    static constexpr int64_t kShortRow = 9;
+    void (*row_sums)(const RowSums& sums);
     // a (m×n) → out (n,): the sum of each column, in an order fixed by m.
     void (*column_sums)(int64_t m, int64_t n, const float* a, int64_t lda, float* out);
   };

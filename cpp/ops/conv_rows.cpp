@@ -15,6 +15,7 @@ constexpr int64_t kBandFloats = 12 * 1024;  // of copied rows: 48 KB
 constexpr int64_t kLeastColumns = 64;       // output pixels of a part of a row
 constexpr int64_t kMostRows = 16;           // of a window
 constexpr int64_t kMostDepth = 512;         // summed in one chain
+constexpr int64_t kMostSummed = 512;        // pixels, too
 
 class RowsPass : public ConvPass {
  protected:
@@ -156,25 +157,41 @@ class RowsBackwardWeights final : public RowsPass {
     for (int64_t index = begin; index < end; ++index) {
       const Piece p = piece(index);
       copy_rows(args.x, p, worker.scratch);
-      for (int64_t row = 0; row < p.rows; ++row)
-        for (int64_t k = 0; k < w_.size[1]; ++k) {
-          Kernels::Gemm::Block block = gemm_block(depth_, n, p.columns);
-          block.a = worker.scratch + (row * w_.stride[1] + k * w_.dilation[1]) * ld_;
-          block.a_row = 1;
-          block.a_k = w_.stride[2] * shape_.channels;
-          block.a_panel = block.height;
-          block.b = args.dy + output_at(p, row);
-          block.b_k = n;
-          block.b_panel = kernels().gemm->columns;
-          block.c = dw + k * depth_ * n;
-          block.ldc = n;
-          block.accumulate = index > begin || row > 0;
-          multiply(block);
-        }
+      const bool sums = depth_ <= Kernels::Conv::kShortRow && n <= kernels().lanes;
+      const int64_t lines = sums ? std::max<int64_t>(1, kMostSummed / p.columns) : 1;
+      for (int64_t row = 0; row < p.rows; row += lines) {
+        const float* x[kMostRows];
+        for (int64_t k = 0; k < w_.size[1]; ++k)
+          x[k] = worker.scratch + (row * w_.stride[1] + k * w_.dilation[1]) * ld_;
+        const float* dy = args.dy + output_at(p, row);
+        const bool accumulate = index > begin || row > 0;
+        if (sums)
+          kernels().conv->row_sums({x, w_.size[1], depth_, w_.stride[2] * shape_.channels, w_.stride[1] * ld_,
+                                    p.columns, std::min(lines, p.rows - row), n, dy, w_.out[2] * n, dw, accumulate});
+        else
+          for (int64_t k = 0; k < w_.size[1]; ++k) multiply_row(x[k], dy, p.columns, accumulate, dw + k * depth_ * n);
+      }
     }
   }
 
  private:
+  // dw of one row of the window += (pixels × depth)ᵀ · dy.
+  void multiply_row(const float* x, const float* dy, int64_t columns, bool accumulate, float* dw) const {
+    const int64_t n = shape_.out_channels;
+    Kernels::Gemm::Block block = gemm_block(depth_, n, columns);
+    block.a = x;
+    block.a_row = 1;
+    block.a_k = w_.stride[2] * shape_.channels;
+    block.a_panel = block.height;
+    block.b = dy;
+    block.b_k = n;
+    block.b_panel = kernels().gemm->columns;
+    block.c = dw;
+    block.ldc = n;
+    block.accumulate = accumulate;
+    multiply(block);
+  }
+
   int64_t chunk_, chunks_;  // pieces summed in one chain
 };
 
