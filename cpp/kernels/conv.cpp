@@ -238,9 +238,11 @@ void rows(const Kernels::Conv::Rows& s) {
   }
 }
 
-// R rows of the window from `row` on, of D products each: their sums over the pixels stay in registers.
+// R rows of the window from `row` on, of D products each, and a vector of output channels: their sums over the pixels
+// stay in registers.
 template <int R, int D>
-void row_sums_tile(const Kernels::Conv::RowSums& s, int64_t row) {
+void row_sums_tile(const Kernels::Conv::RowSums& s, int64_t row, int64_t column) {
+  const int64_t lanes = at_most(kLanes, s.n - column);
   V acc[R * D] = {};
   const float *x[R], *dy;
   auto add = [&](V d) NNFAST_LAMBDA {
@@ -251,20 +253,20 @@ void row_sums_tile(const Kernels::Conv::RowSums& s, int64_t row) {
     dy += s.n;
   };
   // Lanes beyond n, of the pixels after this one, are summed too, and not stored.
-  const int64_t whole = at_least(0, s.count - (kLanes - 1) / s.n);
+  const int64_t whole = lanes == kLanes ? s.count : at_least(0, s.count - (kLanes - lanes + s.n - 1) / s.n);
   for (int64_t line = 0; line < s.lines; ++line) {
     static_for<R>([&](auto r) NNFAST_LAMBDA { x[r] = s.x[row + r] + line * s.line_step; });
-    dy = s.dy + line * s.dy_line;
+    dy = s.dy + line * s.dy_line + column;
     for (int64_t i = 0; i < whole; ++i) add(load(dy));
-    for (int64_t i = whole; i < s.count; ++i) add(load_first(dy, s.n));
+    for (int64_t i = whole; i < s.count; ++i) add(load_first(dy, lanes));
   }
   static_for<R * D>([&](auto k) NNFAST_LAMBDA {
-    float* dw = s.dw + (row * D + k) * s.n;
-    store_first(dw, s.accumulate ? load_first(dw, s.n) + acc[k] : acc[k], s.n);
+    float* dw = s.dw + (row * D + k) * s.n + column;
+    store_first(dw, s.accumulate ? load_first(dw, lanes) + acc[k] : acc[k], lanes);
   });
 }
 
-using RowSumsTile = void (*)(const Kernels::Conv::RowSums&, int64_t);
+using RowSumsTile = void (*)(const Kernels::Conv::RowSums&, int64_t, int64_t);
 constexpr int kMostSums = kTileRows * kTileVectors, kMostSumRows = 7, kMostProducts = Kernels::Conv::kShortRow;
 struct RowSumsTiles {
   RowSumsTile of[kMostSumRows][kMostProducts];  // [rows - 1][products - 1]; null where they would not fit in registers
@@ -290,7 +292,7 @@ void row_sums(const Kernels::Conv::RowSums& s) {
   const int64_t most = at_most(kMostSumRows, kMostSums / s.depth), tiles = (s.num_rows + most - 1) / most;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t row = s.num_rows * tile / tiles, rows = s.num_rows * (tile + 1) / tiles - row;
-    kRowSumsTiles.of[rows - 1][s.depth - 1](s, row);
+    for (int64_t column = 0; column < s.n; column += kLanes) kRowSumsTiles.of[rows - 1][s.depth - 1](s, row, column);
   }
 }
 

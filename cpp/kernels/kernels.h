@@ -273,7 +273,7 @@ struct Kernels {
     void (*rows)(const Rows& rows);
     // What some rows of output pixels add to dw: dw[r, k, :] (+)= Σ over lines l and pixels p of
     // x[r][l * line_step + p * step + k] · dy[l * dy_line + p * n, :]. At most kShortRow products in a row of the
-    // window, one vector of output channels.
+    // window.
     struct RowSums {
       const float* const* x;
       int64_t num_rows, depth, step, line_step, count, lines, n;

@@ -17,6 +17,11 @@ constexpr int64_t kMostRows = 16;           // of a window
 constexpr int64_t kMostDepth = 512;         // summed in one chain
 constexpr int64_t kMostSummed = 512;        // pixels, too
 
+// Whether the products in a row of the window are few enough for row_sums.
+bool has_short_rows(const ConvShape& shape) {
+  return shape.window.size[2] * shape.channels <= Kernels::Conv::kShortRow;
+}
+
 class RowsPass : public ConvPass {
  protected:
   explicit RowsPass(const ConvShape& shape) : shape_(shape), w_(shape.window), depth_(w_.size[2] * shape.channels) {
@@ -157,7 +162,7 @@ class RowsBackwardWeights final : public RowsPass {
     for (int64_t index = begin; index < end; ++index) {
       const Piece p = piece(index);
       copy_rows(args.x, p, worker.scratch);
-      const bool sums = depth_ <= Kernels::Conv::kShortRow && n <= kernels().lanes;
+      const bool sums = has_short_rows(shape_);
       const int64_t lines = sums ? std::max<int64_t>(1, kMostSummed / p.columns) : 1;
       for (int64_t row = 0; row < p.rows; row += lines) {
         const float* x[kMostRows];
@@ -211,8 +216,8 @@ bool rows_pay(const ConvShape& shape) {
 
 bool rows_pay_for_weights(const ConvShape& shape) {
   // 1.0 to 1.4 for output rows of 28 pixels and more; 0.85 for 10 pixels, where a product of its own for each row of
-  // the window is too short.
-  return shape.window.out[2] >= 16;
+  // the window is too short. 1.2 to 4 where sums of whole windows stay in registers.
+  return shape.window.out[2] >= 16 || has_short_rows(shape);
 }
 
 std::unique_ptr<ConvPass> make_rows_forward(const ConvShape& shape, const ConvEpilogue& epilogue) {
