@@ -17,9 +17,14 @@ constexpr int64_t kMostRows = 16;           // of a window
 constexpr int64_t kMostDepth = 512;         // summed in one chain
 constexpr int64_t kMostSummed = 512;        // pixels, too
 
-// Whether the products in a row of the window are few enough for row_sums.
-bool has_short_rows(const ConvShape& shape) {
-  return shape.window.size[2] * shape.channels <= Kernels::Conv::kShortRow;
+// Products of a row of the window that row_sums takes together, a divisor of their number; 0 where a matrix product of
+// the row is faster: of many output channels, or of many pixels, unless the whole row is taken.
+int64_t summed_depth(const ConvShape& shape) {
+  const int64_t depth = shape.window.size[2] * shape.channels;
+  int64_t divisor = Kernels::Conv::kShortRow;
+  while (depth % divisor != 0) --divisor;
+  const bool few = shape.out_channels <= kernels().lanes && shape.window.out[2] <= 128;
+  return depth == divisor || (few && divisor >= 5) ? divisor : 0;
 }
 
 class RowsPass : public ConvPass {
@@ -139,7 +144,7 @@ class RowsForward final : public RowsPass {
 // dw of each row of the window: (pixels × depth)ᵀ · dy, added up over the output rows.
 class RowsBackwardWeights final : public RowsPass {
  public:
-  explicit RowsBackwardWeights(const ConvShape& shape) : RowsPass(shape) {
+  explicit RowsBackwardWeights(const ConvShape& shape) : RowsPass(shape), summed_(summed_depth(shape)) {
     const double cost = shape.flops() / kFlopsPerNs;
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 2e4, 1.0, 32.0));
     const int64_t affordable = 3 + shape.input_size() / shape.weight_size();
@@ -162,19 +167,20 @@ class RowsBackwardWeights final : public RowsPass {
     for (int64_t index = begin; index < end; ++index) {
       const Piece p = piece(index);
       copy_rows(args.x, p, worker.scratch);
-      const bool sums = has_short_rows(shape_);
-      const int64_t lines = sums ? std::max<int64_t>(1, kMostSummed / p.columns) : 1;
+      const int64_t lines = summed_ > 0 ? std::max<int64_t>(1, kMostSummed / p.columns) : 1;
       for (int64_t row = 0; row < p.rows; row += lines) {
-        const float* x[kMostRows];
-        for (int64_t k = 0; k < w_.size[1]; ++k)
-          x[k] = worker.scratch + (row * w_.stride[1] + k * w_.dilation[1]) * ld_;
         const float* dy = args.dy + output_at(p, row);
         const bool accumulate = index > begin || row > 0;
-        if (sums)
-          kernels().conv->row_sums({x, w_.size[1], depth_, w_.stride[2] * shape_.channels, w_.stride[1] * ld_,
-                                    p.columns, std::min(lines, p.rows - row), n, dy, w_.out[2] * n, dw, accumulate});
-        else
-          for (int64_t k = 0; k < w_.size[1]; ++k) multiply_row(x[k], dy, p.columns, accumulate, dw + k * depth_ * n);
+        const float* x[kMostDepth];
+        int64_t rows = 0;
+        for (int64_t k = 0; k < w_.size[1]; ++k) {
+          const float* from = worker.scratch + (row * w_.stride[1] + k * w_.dilation[1]) * ld_;
+          if (summed_ == 0) multiply_row(from, dy, p.columns, accumulate, dw + k * depth_ * n);
+          for (int64_t first = 0; summed_ > 0 && first < depth_; first += summed_) x[rows++] = from + first;
+        }
+        if (rows > 0)
+          kernels().conv->row_sums({x, rows, summed_, w_.stride[2] * shape_.channels, w_.stride[1] * ld_, p.columns,
+                                    std::min(lines, p.rows - row), n, dy, w_.out[2] * n, dw, accumulate});
       }
     }
   }
@@ -197,6 +203,7 @@ class RowsBackwardWeights final : public RowsPass {
     multiply(block);
   }
 
+  const int64_t summed_;    // as in summed_depth
   int64_t chunk_, chunks_;  // pieces summed in one chain
 };
 
@@ -216,8 +223,10 @@ bool rows_pay(const ConvShape& shape) {
 
 bool rows_pay_for_weights(const ConvShape& shape) {
   // 1.0 to 1.4 for output rows of 28 pixels and more; 0.85 for 10 pixels, where a product of its own for each row of
-  // the window is too short. 1.2 to 4 where sums of whole windows stay in registers.
-  return shape.window.out[2] >= 16 || has_short_rows(shape);
+  // the window is too short. Sums that stay in registers: 1.3 to 4, where a vector is not left half empty.
+  const int64_t summed = summed_depth(shape);
+  const bool whole = summed == shape.window.size[2] * shape.channels;
+  return shape.window.out[2] >= 16 || whole || (summed > 0 && 2 * shape.out_channels > kernels().lanes);
 }
 
 std::unique_ptr<ConvPass> make_rows_forward(const ConvShape& shape, const ConvEpilogue& epilogue) {
