@@ -119,6 +119,7 @@ class Registry:
         self.base = base
         self.classes: dict[str, type] = {}  # by class name: what a message lists and tests walk
         self._names: dict[str, Any] = {}  # by every name that is understood
+        self._shown: list[str] = []  # the name of each that a message lists
         families[kind] = self
 
     def add(self, *aliases: str) -> Callable[[type[Item]], type[Item]]:
@@ -126,6 +127,7 @@ class Registry:
 
         def enter(cls: type[Item]) -> type[Item]:
             self.classes[cls.__name__] = cls
+            self._shown.append(lower if (lower := cls.__name__.lower()) in aliases else snake_case(cls.__name__))
             for name in (cls.__name__, snake_case(cls.__name__), *aliases):
                 self._names[name] = cls
             return cls
@@ -143,7 +145,7 @@ class Registry:
         for names in (custom or {}, self._names, custom_objects):
             if name in names:
                 return names[name]
-        known = ", ".join(closest_first(name, {*map(snake_case, self.classes), *custom_objects}))
+        known = ", ".join(closest_first(name, {*self._shown, *custom_objects}))
         raise ValueError(f"Unknown {self.kind} {name!r}; expected one of: {known}")
 
     def get(self, identifier: Any) -> Any:
