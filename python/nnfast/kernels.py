@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from . import _core
 from ._core import gemm, update_step
 from .arrays import to_numpy
-from .integers import to_integer, to_integers
+from .numeric import to_integer, to_integers
 
 __all__ = [
     "adam_step",

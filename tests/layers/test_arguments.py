@@ -206,3 +206,33 @@ def test_sizes_are_integers_of_python_or_numpy(cls, name, others):
 def test_wrong_permutations(wrong):
     with pytest.raises(ValueError, match="Permute 'a': Invalid permutation argument"):
         layers.Permute(wrong, name="a")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.BatchNormalization(momentum="a"), "expected momentum from 0 to 1; received 'a'"),
+        (lambda: layers.BatchNormalization(momentum=5), "expected momentum from 0 to 1; received 5"),
+        (lambda: layers.BatchNormalization(epsilon=np.nan), "expected epsilon of at least 0; received nan"),
+        (lambda: layers.RMSNormalization(epsilon="a"), "expected epsilon of at least 0; received 'a'"),
+        (lambda: layers.GaussianNoise(np.nan), "received for argument `stddev`"),
+        (lambda: layers.Dropout(np.nan), "received for argument `rate`"),
+        (lambda: layers.LeakyReLU(np.inf), "expected a number; received inf"),
+        (lambda: layers.ReLU(max_value=10**400), "expected None or a number of at least 0"),
+        (lambda: layers.RandomBrightness(0.2, value_range=("a", "b")), "expected value_range to be two numbers"),
+        (lambda: layers.RandomRotation(np.nan), "expected factor to be a number"),
+        (lambda: layers.RandomRotation(0.1, fill_value="a"), "expected fill_value to be a number; received 'a'"),
+        (lambda: nnfast.optimizers.schedules.PolynomialDecay("a", 10), "`initial_learning_rate` must be a number"),
+        (lambda: nnfast.optimizers.schedules.ExponentialDecay(0.1, np.nan, 0.5), "`decay_steps` must be > 0"),
+    ],
+)
+def test_what_is_no_finite_number_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_numbers_of_numpy():
+    assert layers.Dropout(np.float32(0.5)).get_config()["rate"] == 0.5
+    assert layers.GaussianNoise(np.float32(0.5)).get_config()["stddev"] == 0.5
+    assert layers.LeakyReLU(np.float32(0.25)).get_config()["negative_slope"] == 0.25
+    assert layers.RandomZoom((np.float32(-0.5), np.float32(0.5))).height_factor == (-0.5, 0.5)

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import activations, constraints, initializers, ops, regularizers
-from ..integers import integers
+from ..numeric import integers, real
 from .layer import Layer, layer_registry
 
 
 def _non_negative(layer: Layer, kind: str, name: str, value: Any) -> float:
-    if value is None or not isinstance(value, (int, float)) or value < 0:
+    number = real(value)
+    if number is None or number < 0:
         raise ValueError(
             f"{type(layer).__name__} {layer.name!r}: the {name} of a {kind} layer cannot be None or a negative value; "
             f"expected a number of at least 0; received {value!r}"
         )
-    return float(value)
+    return float(number)
 
 
 @layer_registry.add()
@@ -41,7 +42,7 @@ class ReLU(Layer):
         super().__init__(**kwargs)
         self.max_value = None
         if max_value is not None:
-            if not isinstance(max_value, (int, float)) or max_value < 0:
+            if real(max_value) is None or max_value < 0:
                 raise ValueError(
                     f"ReLU {self.name!r}: the max_value of a ReLU layer cannot be a negative value; expected None or a "
                     f"number of at least 0; received {max_value!r}"
@@ -79,7 +80,7 @@ class LeakyReLU(Layer):
         if "alpha" in kwargs:
             negative_slope = kwargs.pop("alpha")
         super().__init__(**kwargs)
-        if not isinstance(negative_slope, (int, float)):
+        if real(negative_slope) is None:
             raise ValueError(
                 f"LeakyReLU {self.name!r}: The negative_slope value of a Leaky ReLU layer cannot be None; expected a "
                 f"number; received {negative_slope!r}"

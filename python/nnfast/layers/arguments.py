@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..integers import integer, integers
+from ..numeric import integer, integers
 
 if TYPE_CHECKING:
     from .layer import Layer

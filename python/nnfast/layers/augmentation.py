@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..numeric import real
 from .core import check_data_format
 from .layer import Layer, layer_registry
 from .pooling import check_rank
@@ -82,9 +83,8 @@ class BaseAugmentation(Layer):
             If it is neither, or out of range.
         """
         pair = factor if isinstance(factor, (tuple, list)) else (factor,)
-        numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in pair)
         if not (
-            numbers
+            all(real(value) is not None for value in pair)
             and len(pair) == (2 if pair is factor else 1)
             and all(least <= value <= most and not (open_below and value == least) for value in pair)
         ):
@@ -132,6 +132,10 @@ class BaseAffine(BaseAugmentation):
                 )
         self.fill_mode = fill_mode
         self.interpolation = interpolation
+        if real(fill_value) is None:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: expected fill_value to be a number; received {fill_value!r}"
+            )
         self.fill_value = fill_value
 
     def map(self, images: Any, coefficients: Any, rows: Any, constant: Any) -> Any:
@@ -323,7 +327,8 @@ class BaseTone(BaseAugmentation):
 
     def __init__(self, value_range: Sequence[float], seed: int | None, **kwargs: Any):
         super().__init__(seed, **kwargs)
-        if not isinstance(value_range, (tuple, list)) or len(value_range) != 2:
+        is_pair = isinstance(value_range, (tuple, list)) and len(value_range) == 2
+        if not is_pair or any(real(value) is None for value in value_range):
             raise ValueError(
                 f"{type(self).__name__} {self.name!r}: expected value_range to be two numbers; received {value_range!r}"
             )

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import activations, ops
 from ..node import InputNode
+from ..numeric import real
 from ..tensor import KerasTensor
 from .arguments import check_data_format
 from .layer import Layer, layer_registry
@@ -183,12 +184,13 @@ class Dropout(Layer):
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
     ):
         super().__init__(**kwargs)
-        if not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+        number = real(rate)
+        if number is None or not 0 <= number <= 1:
             raise ValueError(
                 f"Dropout {self.name!r}: Invalid value received for argument `rate`. Expected a float value between "
                 f"0 and 1. Received: rate={rate!r}"
             )
-        self.rate = rate
+        self.rate = number
         self.noise_shape = check_noise_shape(self, noise_shape)
         self.seed = seed
         self._build_at_init()

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from .. import constraints, initializers, ops, regularizers
+from ..numeric import real
 from .layer import Layer, layer_registry
+
+
+def _checked_epsilon(layer: Layer, epsilon: Any) -> float:
+    number = real(epsilon)
+    if number is None or number < 0:
+        raise ValueError(f"{type(layer).__name__} {layer.name!r}: expected epsilon of at least 0; received {epsilon!r}")
+    return number
 
 
 class _Normalization(Layer):
@@ -29,12 +37,8 @@ class _Normalization(Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if not isinstance(epsilon, (int, float)) or epsilon < 0:
-            raise ValueError(
-                f"{type(self).__name__} {self.name!r}: expected epsilon of at least 0; received {epsilon!r}"
-            )
         self.axis = axis
-        self.epsilon = epsilon
+        self.epsilon = _checked_epsilon(self, epsilon)
         self.center = center
         self.scale = scale
         self.beta_initializer = initializers.get(beta_initializer)
@@ -119,6 +123,8 @@ class BatchNormalization(_Normalization):
         super().__init__(axis, epsilon, center, scale, beta_initializer, gamma_initializer, *more, **kwargs)
         if not isinstance(axis, int):
             raise ValueError(f"BatchNormalization {self.name!r}: expected one axis; received {axis!r}")
+        if real(momentum) is None or not 0 <= momentum <= 1:
+            raise ValueError(f"BatchNormalization {self.name!r}: expected momentum from 0 to 1; received {momentum!r}")
         self.momentum = momentum
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
@@ -297,7 +303,7 @@ class RMSNormalization(Layer):
     def __init__(self, axis: Any = -1, epsilon: float = 1e-6, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = _checked_axis(axis)
-        self.epsilon = epsilon
+        self.epsilon = _checked_epsilon(self, epsilon)
 
     def build(self, input_shape: Any) -> None:
         order, count = _at_the_end(self.axis, len(input_shape))

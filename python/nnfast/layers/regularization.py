@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops, regularizers
+from ..numeric import real
 from .arguments import check_data_format, check_rank
 from .core import Dropout, check_noise_shape, full_noise_shape
 from .layer import Layer, layer_registry
 
 
 def _check_rate(layer: Layer, rate: Any, name: str = "rate") -> float:
-    if not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+    number = real(rate)
+    if number is None or not 0 <= number <= 1:
         raise ValueError(
             f"{type(layer).__name__} {layer.name!r}: Invalid value received for argument `{name}`. "
             f"Expected a float value between 0 and 1. Received: {name}={rate!r}"
         )
-    return rate
+    return number
 
 
 class _SpatialDropout(Dropout):
@@ -87,12 +89,13 @@ class GaussianNoise(_Noise):
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any):
         super().__init__(seed, **kwargs)
-        if not isinstance(stddev, (int, float)) or stddev < 0:
+        deviation = real(stddev)
+        if deviation is None or deviation < 0:
             raise ValueError(
                 f"Invalid value received for argument `stddev`. Expected a float value between 0 and 1. "
                 f"Received: stddev={stddev!r}"
             )
-        self.stddev = stddev
+        self.stddev = deviation
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or self.stddev == 0:

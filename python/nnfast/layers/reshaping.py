@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..integers import integer, integers
+from ..numeric import integer, integers
 from ..tensor import KerasTensor
 from .arguments import check_data_format, check_rank, per_axis
 from .layer import Layer, layer_registry

@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import _core, random
 from ..arrays import to_int32, to_numpy
-from ..integers import to_integer
 from ..node import Node, infer
+from ..numeric import to_integer
 from ..tensor import KerasTensor, Tensor, Trace, current_trace
 from ..variable import Variable
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..integers import to_integers
+from ..numeric import to_integers
 from .apply import apply, floats, shape_of
 
 

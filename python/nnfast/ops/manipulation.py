@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..integers import integer, to_integer, to_integers
+from ..numeric import integer, to_integer, to_integers
 from .apply import apply, canonical_axis, convert, floats, shape_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..integers import integer, to_integer, to_integers
+from ..numeric import integer, to_integer, to_integers
 from .apply import apply, canonical_axis, floats, shape_of, trace_of
 from .manipulation import reshape, transpose
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..integers import to_integer, to_integers
+from ..numeric import to_integer, to_integers
 from .apply import apply, canonical_axis, convert, shape_of
 from .elementwise import abs as absolute
 from .elementwise import (

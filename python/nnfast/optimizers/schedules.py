@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..numeric import real
 from ..registry import Registry
 
 Steps = Any  # a number of steps, or an array of them
@@ -64,8 +65,15 @@ class Formula(LearningRateSchedule):
 def check_positive(**settings: float) -> None:
     """Raise ValueError unless each setting is above 0."""
     for name, value in settings.items():
-        if not value > 0:
-            raise ValueError(f"Argument `{name}` must be > 0. Received: {name}={value}")
+        if real(value) is None or value <= 0:
+            raise ValueError(f"Argument `{name}` must be > 0. Received: {name}={value!r}")
+
+
+def check_numbers(**settings: Any) -> None:
+    """Raise ValueError unless each setting is a finite number."""
+    for name, value in settings.items():
+        if real(value) is None:
+            raise ValueError(f"Argument `{name}` must be a number. Received: {name}={value!r}")
 
 
 @registry.add()
@@ -100,6 +108,7 @@ class ExponentialDecay(Formula):
         name: str = "ExponentialDecay",
     ):
         check_positive(decay_steps=decay_steps)
+        check_numbers(initial_learning_rate=initial_learning_rate, decay_rate=decay_rate)
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.decay_rate = decay_rate
@@ -184,6 +193,7 @@ class PolynomialDecay(Formula):
         name: str = "PolynomialDecay",
     ):
         check_positive(decay_steps=decay_steps)
+        check_numbers(initial_learning_rate=initial_learning_rate, end_learning_rate=end_learning_rate, power=power)
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.end_learning_rate = end_learning_rate
@@ -229,6 +239,7 @@ class InverseTimeDecay(Formula):
         name: str = "InverseTimeDecay",
     ):
         check_positive(decay_steps=decay_steps)
+        check_numbers(initial_learning_rate=initial_learning_rate, decay_rate=decay_rate)
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.decay_rate = decay_rate
@@ -280,6 +291,7 @@ class CosineDecay(Formula):
         warmup_steps: int = 0,
     ):
         check_positive(decay_steps=decay_steps)
+        check_numbers(initial_learning_rate=initial_learning_rate, alpha=alpha)
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.alpha = alpha
@@ -339,6 +351,7 @@ class CosineDecayRestarts(Formula):
         check_positive(first_decay_steps=first_decay_steps)
         if not t_mul >= 1:
             raise ValueError(f"Argument `t_mul` must be >= 1. Received: t_mul={t_mul}")
+        check_numbers(initial_learning_rate=initial_learning_rate, t_mul=t_mul, m_mul=m_mul, alpha=alpha)
         self.initial_learning_rate = initial_learning_rate
         self.first_decay_steps = first_decay_steps
         self.t_mul = t_mul
@@ -401,6 +414,9 @@ class CyclicalLearningRate(Formula):
             raise ValueError(
                 f"Argument `mode` must be 'triangular', 'triangular2' or 'exp_range'. Received: mode={mode!r}"
             )
+        check_numbers(
+            initial_learning_rate=initial_learning_rate, maximal_learning_rate=maximal_learning_rate, gamma=gamma
+        )
         self.initial_learning_rate = initial_learning_rate
         self.maximal_learning_rate = maximal_learning_rate
         self.step_size = step_size
@@ -520,6 +536,7 @@ class StepDecay(Formula):
 
     def __init__(self, initial_learning_rate: float, step_size: int, gamma: float = 0.1, name: str = "StepDecay"):
         check_positive(step_size=step_size)
+        check_numbers(initial_learning_rate=initial_learning_rate, gamma=gamma)
         self.initial_learning_rate = initial_learning_rate
         self.step_size = step_size
         self.gamma = gamma

@@ -1,7 +1,8 @@
-"""Integers as users pass them: Python's or NumPy's, and nothing that would first have to be cut off."""
+"""Numbers as users pass them: Python's or NumPy's, and no integer that would first have to be cut off."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +20,14 @@ def integers(value: Any) -> tuple[int, ...] | None:
         return (one,)
     several = [integer(part) for part in value] if isinstance(value, Iterable) else [None]
     return None if None in several else tuple(part for part in several if part is not None)
+
+
+def real(value: Any) -> float | None:
+    """Return a finite number as Python's, None for anything else."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return None
+    number = value.item() if isinstance(value, np.generic) else value
+    return number if abs(number) <= sys.float_info.max else None
 
 
 def to_integer(value: Any, what: str) -> int:
