@@ -73,16 +73,19 @@ struct Kernels {
     void (*normalize_backward)(int64_t M, int64_t C, const float* x, const float* y, const float* dy, const float* mean,
                                const float* scale, const float* shift, bool relu, const float* offset,
                                const float* slope, bool past_cache, float* dx);
-    // y = (x − mean)·inv_std·gamma + beta, inv_std = 1/√(variance + epsilon); gamma, beta may be null.
+    // y = (x − mean)·inv_std·gamma + beta, inv_std = 1/√(variance + epsilon); gamma, beta may be null. y may be x, but
+    // not where it shall go past the cache; so for those below.
     void (*layer_norm)(int64_t M, int64_t N, const float* x, const float* gamma, const float* beta, float epsilon,
-                       float* y, float* mean, float* inv_std);
+                       bool past_cache, float* y, float* mean, float* inv_std);
     // dgamma and dbeta summed over these M rows; gamma, dx, dgamma, dbeta may be null.
     void (*layer_norm_backward)(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
-                                const float* mean, const float* inv_std, float* dx, float* dgamma, float* dbeta);
+                                const float* mean, const float* inv_std, bool past_cache, float* dx, float* dgamma,
+                                float* dbeta);
     // y = x·inv_rms·gamma, inv_rms = 1/√(mean of x² + epsilon); gamma may be null.
-    void (*rms_norm)(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, float* y, float* inv_rms);
+    void (*rms_norm)(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, bool past_cache, float* y,
+                     float* inv_rms);
     void (*rms_norm_backward)(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
-                              const float* inv_rms, float* dx, float* dgamma);
+                              const float* inv_rms, bool past_cache, float* dx, float* dgamma);
   };
 
   // Rows of C classes: x, y, dx, gradient, t are (M, C); loss, labels, dy have M elements.

@@ -313,7 +313,7 @@ NNFAST_INLINE void row_sums(int64_t N, const float* x, double (&result)[R], F&& 
 }
 
 // R rows at once: one waits for its sums while another is added up.
-template <bool kCentered, int R>
+template <bool kCentered, bool kPast, int R>
 NNFAST_INLINE void normalize_rows_(int64_t N, const float* x, const float* gamma, const float* beta, float epsilon,
                                    float* y, float* mean, float* inv_std) {
   const double size = static_cast<double>(N);
@@ -341,7 +341,7 @@ NNFAST_INLINE void normalize_rows_(int64_t N, const float* x, const float* gamma
           V v = (columns.load(x + r * N + n, 0) - center[r]) * scale[r];
           if (gamma != nullptr) v *= columns.load(gamma + n, 0);
           if (beta != nullptr) v += columns.load(beta + n, 0);
-          columns.store(y + r * N + n, 0, v);
+          columns.template write<kPast>(y + r * N + n, 0, v);
         },
         []() NNFAST_LAMBDA {});
   });
@@ -361,7 +361,7 @@ struct Parameter {
   }
 };
 
-template <bool kCentered>
+template <bool kCentered, bool kPast>
 NNFAST_INLINE void normalize_rows(int64_t M, int64_t N, const float* x, const float* gamma, const float* beta,
                                   float epsilon, float* y, float* mean, float* inv_std) {
   Parameter scale, offset;
@@ -369,18 +369,19 @@ NNFAST_INLINE void normalize_rows(int64_t M, int64_t N, const float* x, const fl
   beta = offset.aligned(N, beta);
   int64_t m = 0;
   auto rows = [&](auto count) NNFAST_LAMBDA {
-    normalize_rows_<kCentered, decltype(count)::value>(N, x + m * N, gamma, beta, epsilon, y + m * N,
-                                                       kCentered ? mean + m : nullptr, inv_std + m);
+    normalize_rows_<kCentered, kPast, decltype(count)::value>(N, x + m * N, gamma, beta, epsilon, y + m * N,
+                                                              kCentered ? mean + m : nullptr, inv_std + m);
     m += count;
   };
   if (N <= kShortRow)
     while (m + kRows <= M) rows(Index<kRows>{});
   while (m < M) rows(Index<1>{});
+  if (kPast) fence_streams();
 }
 
 // R rows at once, so that the sums over rows are loaded and stored once for all of them:
 // x̂ = (x − mean)·inv_std, g = dy·gamma, dx = inv_std·(g − Σg/N − x̂·Σ(g·x̂)/N)   (Σg only where centered).
-template <bool kCentered, int R>
+template <bool kCentered, bool kPast, int R>
 NNFAST_INLINE void normalize_rows_backward_(int64_t N, const float* x, const float* dy, const float* gamma,
                                             const float* mean, const float* inv_std, float* dx, float* dgamma,
                                             float* dbeta) {
@@ -424,12 +425,12 @@ NNFAST_INLINE void normalize_rows_backward_(int64_t N, const float* x, const flo
           const V w = gamma != nullptr ? columns.load(gamma + n, 0) * scale[r] : scale[r];
           V v = columns.load(dy + r * N + n, 0) * w - (columns.load(x + r * N + n, 0) - center[r]) * slope;
           if (kCentered) v -= offset;
-          columns.store(dx + r * N + n, 0, v);
+          columns.template write<kPast>(dx + r * N + n, 0, v);
         },
         []() NNFAST_LAMBDA {});
   });
 }
-template <bool kCentered>
+template <bool kCentered, bool kPast>
 NNFAST_INLINE void normalize_rows_backward(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma,
                                            const float* mean, const float* inv_std, float* dx, float* dgamma,
                                            float* dbeta) {
@@ -441,29 +442,37 @@ NNFAST_INLINE void normalize_rows_backward(int64_t M, int64_t N, const float* x,
   }
   int64_t m = 0;
   auto rows = [&](auto count) NNFAST_LAMBDA {
-    normalize_rows_backward_<kCentered, decltype(count)::value>(N, x + m * N, dy + m * N, gamma,
-                                                                kCentered ? mean + m : nullptr, inv_std + m,
-                                                                dx != nullptr ? dx + m * N : nullptr, dgamma, dbeta);
+    normalize_rows_backward_<kCentered, kPast, decltype(count)::value>(
+        N, x + m * N, dy + m * N, gamma, kCentered ? mean + m : nullptr, inv_std + m,
+        dx != nullptr ? dx + m * N : nullptr, dgamma, dbeta);
     m += count;
   };
   while (m + kRows <= M) rows(Index<kRows>{});
   while (m < M) rows(Index<1>{});
+  if (kPast) fence_streams();
 }
 
-void layer_norm(int64_t M, int64_t N, const float* x, const float* gamma, const float* beta, float epsilon, float* y,
-                float* mean, float* inv_std) {
-  normalize_rows<true>(M, N, x, gamma, beta, epsilon, y, mean, inv_std);
+void layer_norm(int64_t M, int64_t N, const float* x, const float* gamma, const float* beta, float epsilon,
+                bool past_cache, float* y, float* mean, float* inv_std) {
+  (past_cache && are_lines(N, y) ? normalize_rows<true, true> : normalize_rows<true, false>)(M, N, x, gamma, beta,
+                                                                                             epsilon, y, mean, inv_std);
 }
 void layer_norm_backward(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma, const float* mean,
-                         const float* inv_std, float* dx, float* dgamma, float* dbeta) {
-  normalize_rows_backward<true>(M, N, x, dy, gamma, mean, inv_std, dx, dgamma, dbeta);
+                         const float* inv_std, bool past_cache, float* dx, float* dgamma, float* dbeta) {
+  (past_cache && are_lines(N, dx)
+       ? normalize_rows_backward<true, true>
+       : normalize_rows_backward<true, false>)(M, N, x, dy, gamma, mean, inv_std, dx, dgamma, dbeta);
 }
-void rms_norm(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, float* y, float* inv_rms) {
-  normalize_rows<false>(M, N, x, gamma, nullptr, epsilon, y, nullptr, inv_rms);
+void rms_norm(int64_t M, int64_t N, const float* x, const float* gamma, float epsilon, bool past_cache, float* y,
+              float* inv_rms) {
+  (past_cache && are_lines(N, y) ? normalize_rows<false, true>
+                                 : normalize_rows<false, false>)(M, N, x, gamma, nullptr, epsilon, y, nullptr, inv_rms);
 }
 void rms_norm_backward(int64_t M, int64_t N, const float* x, const float* dy, const float* gamma, const float* inv_rms,
-                       float* dx, float* dgamma) {
-  normalize_rows_backward<false>(M, N, x, dy, gamma, nullptr, inv_rms, dx, dgamma, nullptr);
+                       bool past_cache, float* dx, float* dgamma) {
+  (past_cache && are_lines(N, dx)
+       ? normalize_rows_backward<false, true>
+       : normalize_rows_backward<false, false>)(M, N, x, dy, gamma, nullptr, inv_rms, dx, dgamma, nullptr);
 }
 
 }  // namespace

@@ -66,12 +66,14 @@ class RowNorm final : public Op {
     const int64_t row = tasks_.begin(task), rows = tasks_.rows(task), at = row * width_;
     const float* gamma = gamma_ >= 0 ? args.inputs[gamma_] : nullptr;
     const float* beta = beta_ >= 0 ? args.inputs[beta_] : nullptr;
+    const float* x = args.inputs[0] + at;
+    float* y = args.outputs[0] + at;
+    const bool past_cache = is_large() && y != x;
     const auto& kernels = *nnfast::kernels().norm;
     if (kCentered)
-      kernels.layer_norm(rows, width_, args.inputs[0] + at, gamma, beta, epsilon_, args.outputs[0] + at,
-                         args.kept[1] + row, args.kept[0] + row);
+      kernels.layer_norm(rows, width_, x, gamma, beta, epsilon_, past_cache, y, args.kept[1] + row, args.kept[0] + row);
     else
-      kernels.rms_norm(rows, width_, args.inputs[0] + at, gamma, epsilon_, args.outputs[0] + at, args.kept[0] + row);
+      kernels.rms_norm(rows, width_, x, gamma, epsilon_, past_cache, y, args.kept[0] + row);
   }
 
   void backward(const Args& args, int phase, int64_t task, Worker&) const override {
@@ -90,17 +92,22 @@ class RowNorm final : public Op {
     float* sums = args.scratch + task * 2 * width_;
     if (dgamma != nullptr) dgamma = sums;
     if (dbeta != nullptr) dbeta = sums + width_;
+    const bool past_cache = is_large() && dx != dy;
     const auto& kernels = *nnfast::kernels().norm;
     if (kCentered)
-      kernels.layer_norm_backward(rows, width_, x, dy, gamma, args.kept[1] + row, args.kept[0] + row, dx, dgamma,
-                                  dbeta);
+      kernels.layer_norm_backward(rows, width_, x, dy, gamma, args.kept[1] + row, args.kept[0] + row, past_cache, dx,
+                                  dgamma, dbeta);
     else
-      kernels.rms_norm_backward(rows, width_, x, dy, gamma, args.kept[0] + row, dx, dgamma);
+      kernels.rms_norm_backward(rows, width_, x, dy, gamma, args.kept[0] + row, past_cache, dx, dgamma);
   }
 
  private:
   static constexpr const char* kName = kCentered ? "layer_norm" : "rms_norm";
   static constexpr int64_t kColumns = 256;
+
+  // Whether results are written past the cache. They will hardly stay in it until somebody reads them, and their memory
+  // is not read first: forward and backward of 4096×512 took 0.85 of the time, of twice as many rows 0.63.
+  bool is_large() const { return rows_ * width_ >= int64_t{2} << 20; }
 
   // The tasks' sums, in their order.
   void join(const float* sums, int64_t begin, int64_t end, float* result) const {

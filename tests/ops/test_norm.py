@@ -171,6 +171,24 @@ def test_batch_norm_of_large_arrays(isa, channels, activation):
         close(dx, expected, 5e-5)
 
 
+# 2M elements are written past the cache; a row's bits are those that it has alone.
+@pytest.mark.parametrize("width", [16, 512, 1040, 72, 60])
+@pytest.mark.parametrize("operation", ["layer_norm", "rms_norm"])
+def test_row_norms_of_large_arrays(isa, operation, width):
+    rng = np.random.default_rng(14)
+    rows = (2 << 20) // width + 1
+    inputs = operands((rows, width), rng)[: 3 if operation == "layer_norm" else 2]
+    dy = rng.normal(size=(rows, width)).astype(np.float32)
+    wanted = [True] + [False] * (len(inputs) - 1)
+    for threads in (1, 2):
+        (y,), (dx, *_) = _core.run_op(operation, inputs, {}, [dy], wanted=wanted, threads=threads)
+        for part in (slice(100), slice(-100, None)):
+            few = [inputs[0][part], *inputs[1:]]
+            (y_part,), (dx_part, *_) = _core.run_op(operation, few, {}, [dy[part]], wanted=wanted)
+            np.testing.assert_array_equal(y[part], y_part)
+            np.testing.assert_array_equal(dx[part], dx_part)
+
+
 @pytest.mark.parametrize("activation", ["linear", "tanh"])
 @pytest.mark.parametrize("wanted", [(True, True, True), (True, False, False), (False, True, False)])
 def test_batch_norm_inference_gradients(wanted, activation):
