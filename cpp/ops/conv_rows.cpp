@@ -23,7 +23,7 @@ int64_t summed_depth(const ConvShape& shape) {
   const int64_t depth = shape.window.size[2] * shape.channels;
   int64_t divisor = Kernels::Conv::kShortRow;
   while (depth % divisor != 0) --divisor;
-  const bool few = shape.out_channels <= kernels().lanes && shape.window.out[2] <= 128;
+  const bool few = shape.out_channels <= kernels().lanes && shape.window.out[2] <= 128 && shape.depth() <= kMostDepth;
   return depth == divisor || (few && divisor >= 5) ? divisor : 0;
 }
 
@@ -167,25 +167,36 @@ class RowsBackwardWeights final : public RowsPass {
     for (int64_t index = begin; index < end; ++index) {
       const Piece p = piece(index);
       copy_rows(args.x, p, worker.scratch);
-      const int64_t lines = summed_ > 0 ? std::max<int64_t>(1, kMostSummed / p.columns) : 1;
-      for (int64_t row = 0; row < p.rows; row += lines) {
-        const float* dy = args.dy + output_at(p, row);
-        const bool accumulate = index > begin || row > 0;
-        const float* x[kMostDepth];
-        int64_t rows = 0;
-        for (int64_t k = 0; k < w_.size[1]; ++k) {
-          const float* from = worker.scratch + (row * w_.stride[1] + k * w_.dilation[1]) * ld_;
-          if (summed_ == 0) multiply_row(from, dy, p.columns, accumulate, dw + k * depth_ * n);
-          for (int64_t first = 0; summed_ > 0 && first < depth_; first += summed_) x[rows++] = from + first;
-        }
-        if (rows > 0)
-          kernels().conv->row_sums({x, rows, summed_, w_.stride[2] * shape_.channels, w_.stride[1] * ld_, p.columns,
-                                    std::min(lines, p.rows - row), n, dy, w_.out[2] * n, dw, accumulate});
-      }
+      if (summed_ > 0)
+        sum_piece(args, p, index == begin, worker.scratch, dw);
+      else
+        for (int64_t row = 0; row < p.rows; ++row)
+          for (int64_t k = 0; k < w_.size[1]; ++k)
+            multiply_row(row_of(worker.scratch, row, k), args.dy + output_at(p, row), p.columns,
+                         index > begin || row > 0, dw + k * depth_ * n);
     }
   }
 
  private:
+  // What row k of the window sees at a row of the piece.
+  const float* row_of(const float* copied, int64_t row, int64_t k) const {
+    return copied + (row * w_.stride[1] + k * w_.dilation[1]) * ld_;
+  }
+  // dw (+)= what a piece adds, at most kMostSummed pixels in a chain: some of a row, or some rows.
+  void sum_piece(const ConvArgs& args, const Piece& p, bool first, const float* copied, float* dw) const {
+    const int64_t n = shape_.out_channels, step = w_.stride[2] * shape_.channels;
+    const int64_t columns = std::min(p.columns, kMostSummed), lines = kMostSummed / columns;
+    for (int64_t row = 0; row < p.rows; row += lines)
+      for (int64_t column = 0; column < p.columns; column += columns) {
+        const float* x[kMostDepth];
+        int64_t rows = 0;
+        for (int64_t k = 0; k < w_.size[1]; ++k)
+          for (int64_t at = 0; at < depth_; at += summed_) x[rows++] = row_of(copied, row, k) + column * step + at;
+        kernels().conv->row_sums({x, rows, summed_, step, w_.stride[1] * ld_, std::min(columns, p.columns - column),
+                                  std::min(lines, p.rows - row), n, args.dy + output_at(p, row) + column * n,
+                                  w_.out[2] * n, dw, !first || row > 0 || column > 0});
+      }
+  }
   // dw of one row of the window += (pixels × depth)ᵀ · dy.
   void multiply_row(const float* x, const float* dy, int64_t columns, bool accumulate, float* dw) const {
     const int64_t n = shape_.out_channels;

@@ -178,6 +178,7 @@ ROWS = [
     {"x_shape": (2, 20000, 1), "w_shape": (7, 1, 16), "padding": "same"},
     {"x_shape": (2, 5, 3001, 5), "w_shape": (3, 4, 5, 7), "strides": (2, 3), "padding": "same"},
     {"x_shape": (1, 4001, 3), "w_shape": (9, 3, 64), "padding": [(70, 300)]},
+    {"x_shape": (1, 20, 20, 80), "w_shape": (16, 9, 80, 4), "padding": "same"},  # more products than are chosen for it
     {"x_shape": (1, 1, 1, 2), "w_shape": (3, 3, 2, 1), "padding": "same"},
 ]
 
@@ -203,6 +204,16 @@ def test_rounding_errors_are_those_of_a_sum():
             terms = of(np.ones_like(a), np.ones_like(b)).max()
             bound = (terms + 2) * EPSILON * of(abs(a), abs(b))
             assert np.all(abs(got - of(a, b)) <= bound), (name, case)
+
+
+def test_weights_gradient_of_a_long_row_is_summed_in_short_chains(isa):
+    rng = np.random.default_rng(0)
+    x, dy = ((rng.standard_normal((1, 60000, n)) + 1).astype(np.float32) for n in (1, 16))
+    _, (_, dw) = _core.run_op(
+        "conv", [x, np.zeros((7, 1, 16), np.float32)], {"padding": "same"}, [dy], wanted=[False, True]
+    )
+    expected = Convolution(x.shape, (7, 1, 16), 1, "same").backward_weights(x, dy)
+    assert np.max(abs(dw - expected)) <= 5e-7 * np.max(abs(expected))  # in one chain 12e-7
 
 
 # Sizes around the tile of 4×4 pixels, channels around every vector width; both of its schedules, in rounds and in one.
