@@ -49,14 +49,14 @@ void tile(const Tile& t) {
   };
 
   // What the chains before the one in the making add up to: in memory, since the registers are taken. The elements of c
-  // are asked for here, and arrive while the first chain is made.
+  // are asked for here, and arrive while the first chain is made; a load would hold up what follows it.
   const int64_t ldc = block.ldc;
   float* c = t.c;
   float* sum = t.sum;
-  bool begun = block.accumulate;
-  if (begun)
+  if (block.accumulate)
     static_for<MT>([&](auto i) NNFAST_LAMBDA {
-      static_for<NV>([&](auto j) NNFAST_LAMBDA { store(sum + (i * NV + j) * kLanes, load_row(c + i * ldc, j)); });
+      static_for<NV>([&](auto j) NNFAST_LAMBDA { __builtin_prefetch(c + i * ldc + j * kLanes, 1); });
+      __builtin_prefetch(c + i * ldc + t.columns - 1, 1);
     });
 
   // Rows in groups of three off one pointer, the reach of an address with a scaled index: fewer registers to advance.
@@ -111,11 +111,15 @@ void tile(const Tile& t) {
       products(begin, depth, Index<static_cast<int>(Extra::prefetch_lines)>{});
     else
       products(begin, depth, Index<static_cast<int>(Extra::none)>{});
-    if (begun) static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = load(sum + i * kLanes) + acc[i]; });
+    if (begin > 0)
+      static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = load(sum + i * kLanes) + acc[i]; });
+    else if (block.accumulate)
+      static_for<MT>([&](auto i) NNFAST_LAMBDA {
+        static_for<NV>([&](auto j) NNFAST_LAMBDA { acc[i * NV + j] = load_row(c + i * ldc, j) + acc[i * NV + j]; });
+      });
     left -= block.chain;
     if (left <= 0) break;
     static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { store(sum + i * kLanes, acc[i]); });
-    begun = true;
   }
 
   if (t.bias)

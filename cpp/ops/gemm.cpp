@@ -24,11 +24,15 @@ constexpr double kCopy = 0.07, kCopyTransposed = 0.1, kCopyOnTheWay = 0.03, kRea
 constexpr double kStream = 0.05;  // to read an element of a large operand once
 constexpr double kCall = 50;
 
-constexpr int64_t kBlockOfA = 136 << 10;                // elements: about half of a 1 MB level-2 cache
-constexpr int64_t kCached = 480 << 10;                  // elements: of b, which is then read where it lies
+// Elements: of a block of a, about half of a level-2 cache; of b, which is then read where it lies. Wide: with panels
+// of b of more than one cache line (AVX-512, a level-2 cache of 1 MB). A narrow panel lies on as many lines, and pages,
+// as its b has rows, and uses a part of each: its copy is worth more.
+constexpr int64_t kBlockOfA = 136 << 10, kBlockOfANarrow = 68 << 10;
+constexpr int64_t kCached = 480 << 10, kCachedNarrow = 16 << 10;
 constexpr int64_t kNearB = 32 << 10;                    // elements: of b, read again for each few rows of a
 constexpr int64_t kRowsFirstDepth = 32;                 // there must be time to ask for the next rows
 constexpr int64_t kLongColumn = 400;                    // elements
+constexpr int64_t kLongColumnNarrow = 96;               // where a row panel takes less than half of a line of a column
 constexpr int64_t kOwnChains = 2;                       // of a panel of b that a task copies for itself: 96 KB
 constexpr int64_t kTries = 64;                          // numbers of row blocks, from the fewest onwards
 constexpr int64_t kThinSide = 64, kThinSize = 8 << 10;  // elements: the least that a thin product is worth
@@ -64,9 +68,12 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   // Rows of a that are a multiple of 4 KB apart fall on the same lines of a level-1 cache and drive each other out; its
   // columns, where it is transposed, on the same lines of a level-2 cache if they are long.
   const bool rows_collide = row_panels * rows > 8 && k > 32 && spec_.lda % 1024 == 0;
-  const bool columns_collide = column_panels >= 8 && k > kLongColumn && spec_.lda % 512 == 0;
+  const bool apart = spec_.lda % 512 == 0;
+  const bool columns_collide = 2 * rows < kLine ? k >= kLongColumnNarrow && column_panels >= (apart ? 4 : 16)
+                                                : k > kLongColumn && column_panels >= 8 && apart;
   copy_a_ = column_panels > 1 && (spec.transpose_a ? columns_collide : rows_collide);
-  copy_b_ = spec.transpose_b || (row_panels > 3 && spec_.ldb * k > kCached);
+  narrow_ = columns <= kLine;
+  copy_b_ = spec.transpose_b || (row_panels > 3 && spec_.ldb * k > (narrow_ ? kCachedNarrow : kCached));
 
   const double cost = kCall + kProduct * m * n * k + kPass * m * n;
   const int64_t wanted = tasks_for(cost);
@@ -212,7 +219,8 @@ void Gemm::choose_blocks(int64_t wanted) {
   const int64_t m = spec_.m, n = spec_.n, k = spec_.k, columns = kernels_->gemm->columns, rows = kernels_->gemm->rows;
   const int64_t row_panels = ceil_div(m, rows), column_panels = ceil_div(n, columns);
   const double copy_b = spec_.transpose_b ? kCopyTransposed : kCopy;
-  const int64_t fewest = std::min(row_panels, ceil_div(m * chain_, kBlockOfA));
+  const int64_t block_of_a = narrow_ ? kBlockOfANarrow : kBlockOfA;
+  const int64_t fewest = std::min(row_panels, ceil_div(m * chain_, block_of_a));
   double best = 0;
   for (int64_t row_blocks = fewest; row_blocks <= std::min(row_panels, fewest + kTries); ++row_blocks) {
     const int64_t column_blocks = std::min(column_panels, ceil_div(wanted, row_blocks));
@@ -222,7 +230,7 @@ void Gemm::choose_blocks(int64_t wanted) {
     const int64_t tasks = ceil_div(m, block_rows) * ceil_div(n, block_columns);
     const bool share = shares_b(row_blocks), own = copy_b_ && !share;
     const int64_t most = splits_ > 1 ? 1 : own ? kOwnChains : std::max<int64_t>(1, ceil_div(k, chain_));
-    const int64_t depth = std::clamp<int64_t>(kBlockOfA / (block_rows * chain_), 1, most) * chain_;
+    const int64_t depth = std::clamp<int64_t>(block_of_a / (block_rows * chain_), 1, most) * chain_;
     // Equal shares of the tasks for two threads and for eight; fewer tasks than wanted leave threads without work.
     const int64_t shares = std::max((round_up(tasks, 2) + round_up(tasks, std::min<int64_t>(wanted, 8))) / 2, wanted);
     const double copies_of_b = share ? copy_b : own ? row_blocks * (spec_.transpose_b ? copy_b : kCopyOnTheWay) : 0;

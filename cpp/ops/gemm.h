@@ -81,6 +81,7 @@ class Gemm {
   int height_ = 1;                              // of a row panel
   int64_t block_rows_ = 0, block_columns_ = 0;  // of c, computed by one task
   int64_t row_blocks_ = 1, splits_ = 1;         // tasks along m and along k
+  bool narrow_ = false;                         // a column panel takes no more than a cache line
   bool copy_a_ = false, copy_b_ = false;        // slabs of them, to where they lie better
   bool share_b_ = false;                        // its copy is made in a phase of its own, for all tasks of the next
   bool rows_first_ = false;                     // all columns of a few rows of c before the next rows
