@@ -7,9 +7,10 @@ namespace {
 
 // ---- By column: x is (M, C), every statistic has C elements ----
 
-// Vectors of columns handled at once. The backward sums keep five vectors for each: 20 of AVX-512's 32 registers, 10
-// of the 16 elsewhere.
-constexpr int kBlock = kLanes == 16 ? 4 : 2;
+// Vectors of columns handled at once: 256 bytes of each row where there are so many, or half of that. Reading rows in
+// such stretches matters more than keeping all sums in registers: with 16 of them, where some are in memory, two
+// vectors at once took 1.2 to 1.8 times as long as eight.
+constexpr int kBlock = kLanes == 16 ? 4 : 8;
 
 // NV vectors side by side; with kWhole false the last one has `lanes` columns only.
 template <int NV, bool kWhole>
@@ -37,14 +38,18 @@ struct Columns {
 // Whether rows of C floats can go past the cache: they are whole lines of it.
 bool are_lines(int64_t C, const float* p) { return C % 16 == 0 && reinterpret_cast<uintptr_t>(p) % 64 == 0; }
 
-// f(columns, first column) for all C columns.
-template <class F>
-NNFAST_INLINE void for_columns(int64_t C, F&& f) {
-  int64_t c = 0;
-  for (; c + kBlock * kLanes <= C; c += kBlock * kLanes) f(Columns<kBlock, true>{kLanes}, c);
-  for (; c + kLanes <= C; c += kLanes) f(Columns<1, true>{kLanes}, c);
-  if (c < C) f(Columns<1, false>{C - c}, c);
+// f(columns, first column) for all C columns from c on: as many vectors at once as there are, by powers of two.
+template <int NV = kBlock, class F>
+NNFAST_INLINE void for_columns(int64_t C, F&& f, int64_t c = 0) {
+  for (; c + NV * kLanes <= C; c += NV * kLanes) f(Columns<NV, true>{kLanes}, c);
+  if constexpr (NV > 1)
+    for_columns<NV / 2>(C, f, c);
+  else if (c < C)
+    f(Columns<1, false>{C - c}, c);
 }
+
+// So many accumulators for each vector that an add need not wait for the one before.
+constexpr int accumulators(int vectors) { return vectors < 4 ? 4 / vectors : 1; }
 
 // f(row, u) for M rows, U of them at a time: u, a constant, picks the accumulator, so that one add need not wait
 // for the one before.
@@ -68,7 +73,7 @@ constexpr int kFirst = 16;
 
 void moments(int64_t M, int64_t C, const float* x, int64_t ldx, float* mean, float* squares) {
   for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
-    constexpr int NV = decltype(columns)::vectors, U = NV == 1 ? 4 : 1;
+    constexpr int NV = decltype(columns)::vectors, U = accumulators(NV);
     const float* xc = x + c;
     V k[NV] = {}, sum[U][NV] = {}, square[U][NV] = {};
     const int64_t first = M < kFirst ? M : kFirst;
@@ -182,7 +187,7 @@ NNFAST_INLINE void gradient_sums_(int64_t M, int64_t C, const float* x, const fl
                                   const float* mean, const float* scale, const float* shift, float* sum, float* product,
                                   float* out) {
   for_columns(C, [&](auto columns, int64_t c) NNFAST_LAMBDA {
-    constexpr int NV = decltype(columns)::vectors, U = NV == 1 ? 4 : 1;
+    constexpr int NV = decltype(columns)::vectors, U = accumulators(NV);
     V center[NV], a[NV] = {}, b[NV] = {}, s[U][NV] = {}, p[U][NV] = {};
     static_for<NV>([&](auto v) NNFAST_LAMBDA {
       center[v] = columns.load(mean + c, v);
