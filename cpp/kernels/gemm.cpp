@@ -25,8 +25,9 @@ struct Tile {
   const float* a;
   const float* b;
   int64_t b_k;
-  float* copy;         // or null: where the columns of b are copied to, kTileColumns apart
-  const float* next;   // or null: columns of b that will be wanted soon
+  float* copy;        // or null: where the columns of b are copied to, kTileColumns apart
+  const float* next;  // or null: columns of b that will be wanted soon, their rows next_k apart
+  int64_t next_k;
   const Ahead* ahead;  // or null: likewise; a line of each for each k
   float* c;
   const float* bias;
@@ -89,7 +90,7 @@ void tile(const Tile& t) {
         // With these two, every cache line that the columns lie on but perhaps the one shared with those before.
         __builtin_prefetch(next + kTileColumns / 2 - 1, 0, 2);
         __builtin_prefetch(next + kTileColumns - 1, 0, 2);
-        next += block.b_k;
+        next += t.next_k;
       }
       if constexpr (extra == static_cast<int>(Extra::prefetch_lines)) {
         static_for<2>([&](auto s) NNFAST_LAMBDA {
@@ -253,6 +254,7 @@ void rows_first(const Block& block) {
              block.b_k,
              nullptr,
              nullptr,
+             0,
              streams.next(block.k),
              c + j,
              nullptr,
@@ -281,6 +283,7 @@ void block(const Block& block) {
            block.b_k,
            nullptr,
            nullptr,
+           0,
            nullptr,
            block.c + j,
            block.bias ? block.bias + j : nullptr,
@@ -298,8 +301,10 @@ void block(const Block& block) {
       const int64_t rows = at_most(block.height, block.m - i);
       if (block.ahead[0])
         t.ahead = streams.next(block.k);
+      else if (i == block.height && block.next)
+        t.next = block.next + j, t.next_k = block.next_k;
       else if (i == block.height && j + kTileColumns < block.n && !block.b_transposed)
-        t.next = b + block.b_panel;
+        t.next = b + block.b_panel, t.next_k = block.b_k;
       kTiles.of[rows - 1][vectors - 1][partial](t);
       if (t.copy) {
         t.copy = nullptr;

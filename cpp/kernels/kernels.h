@@ -193,6 +193,10 @@ struct Kernels {
       // All columns of a row panel before the next panel: for a small b, and rows of a and c that follow each other
       // without a gap. The rows of the next panel are asked for meanwhile.
       bool rows_first = false;
+      // Or null: as many columns of b that will be copied next, their rows next_k apart. Asked for while tiles are
+      // made.
+      const float* next = nullptr;
+      int64_t next_k = 0;
       // Or null: memory that will be wanted soon, and how many cache lines of it. Asked for while tiles are made.
       const float* ahead[2] = {};
       int64_t ahead_lines[2] = {};

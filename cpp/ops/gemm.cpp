@@ -33,6 +33,7 @@ constexpr int64_t kNearB = 32 << 10;                    // elements: of b, read 
 constexpr int64_t kRowsFirstDepth = 32;                 // there must be time to ask for the next rows
 constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kLongColumnNarrow = 96;               // where a row panel takes less than half of a line of a column
+constexpr int64_t kGroup = 8;                           // narrow panels of a large b that a task copies together
 constexpr int64_t kOwnChains = 2;                       // of a panel of b that a task copies for itself: 96 KB
 constexpr int64_t kTries = 64;                          // numbers of row blocks, from the fewest onwards
 constexpr int64_t kThinSide = 64, kThinSize = 8 << 10;  // elements: the least that a thin product is worth
@@ -105,7 +106,9 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   ld_a_ = (depth_ / kLine | 1) * kLine;  // an odd number of lines: the rows of a panel fall on different ones
   if (ld_a_ < depth_) ld_a_ += 2 * kLine;
   if (copy_a_) panel_ = round_up(round_up(block_rows_, height_) * ld_a_, kLine);
-  worker_scratch_ = panel_ + (copy_b_ && !share_b_ ? columns * depth_ : 0);
+  const bool own = copy_b_ && !share_b_;
+  grouped_ = own && groups_b();
+  worker_scratch_ = panel_ + (own ? (grouped_ ? kGroup : 1) * columns * depth_ : 0);
 }
 
 // A product of few rows or columns waits for its large operand to come from memory: that is what it costs.
@@ -213,6 +216,9 @@ bool Gemm::shares_b(int64_t row_blocks) const {
   return copy_b_ && row_blocks > 1 && splits_ == 1 && !spec_.one_of_many;
 }
 
+// Whether a task that copies b for itself copies several panels at a time.
+bool Gemm::groups_b() const { return narrow_ && !spec_.transpose_b && spec_.ldb * spec_.k > kCached; }
+
 // Blocks of c of equal size, enough of them for the work, that cost the least memory traffic: the blocks of a are
 // copied once for each block of columns, b is read once for each block of rows, c once more for each slab of k.
 void Gemm::choose_blocks(int64_t wanted) {
@@ -229,7 +235,9 @@ void Gemm::choose_blocks(int64_t wanted) {
     const int64_t block_columns = ceil_div(column_panels, column_blocks) * columns;
     const int64_t tasks = ceil_div(m, block_rows) * ceil_div(n, block_columns);
     const bool share = shares_b(row_blocks), own = copy_b_ && !share;
-    const int64_t most = splits_ > 1 ? 1 : own ? kOwnChains : std::max<int64_t>(1, ceil_div(k, chain_));
+    const int64_t most = splits_ > 1 || (own && groups_b()) ? 1
+                         : own                              ? kOwnChains
+                                                            : std::max<int64_t>(1, ceil_div(k, chain_));
     const int64_t depth = std::clamp<int64_t>(block_of_a / (block_rows * chain_), 1, most) * chain_;
     // Equal shares of the tasks for two threads and for eight; fewer tasks than wanted leave threads without work.
     const int64_t shares = std::max((round_up(tasks, 2) + round_up(tasks, std::min<int64_t>(wanted, 8))) / 2, wanted);
@@ -314,8 +322,34 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
     block.bias = epilogue && spec_.bias ? args.bias + columns.begin : nullptr;
     block.relu = epilogue && relu_in_registers_;
     block.slope = epilogue && slope_in_registers_ ? args.derivative_y + rows.begin * ldc + columns.begin : nullptr;
-    gemm.block(block);
+    if (grouped_)
+      multiply_groups(block);
+    else
+      gemm.block(block);
     if (epilogue && !epilogue_in_registers_) finish(rows, columns, args);
+  }
+}
+
+// Several panels of b are copied at once, for along its rows memory is read at full speed; the next ones are asked for
+// meanwhile.
+void Gemm::multiply_groups(Kernels::Gemm::Block block) const {
+  const Kernels::Gemm& gemm = *kernels_->gemm;
+  const int64_t n = block.n, width = kGroup * gemm.columns;
+  const float* b = block.b;
+  float* packed = block.panel;
+  block.panel = nullptr;
+  block.b = packed;
+  block.b_k = gemm.columns;
+  block.b_panel = gemm.columns * block.k;
+  block.next_k = spec_.ldb;
+  for (int64_t j = 0; j < n; j += width) {
+    block.n = std::min(width, n - j);
+    block.next = j + width < n ? b + j + width : nullptr;
+    gemm.pack(block.k, block.n, b + j, spec_.ldb, false, packed);
+    gemm.block(block);
+    block.c += width;
+    if (block.bias) block.bias += width;
+    if (block.slope) block.slope += width;
   }
 }
 

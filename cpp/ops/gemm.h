@@ -64,9 +64,11 @@ class Gemm {
   void multiply_turned(int64_t task, float* scratch, const GemmArgs& args) const;
   void choose_blocks(int64_t wanted);
   bool shares_b(int64_t row_blocks) const;
+  bool groups_b() const;
   void pack(int64_t slab, int64_t task, float* to, const GemmArgs& args) const;
   void multiply(Range rows, Range columns, Range slabs, bool last, float* c, int64_t ldc, float* scratch,
                 const float* packed, const GemmArgs& args) const;
+  void multiply_groups(Kernels::Gemm::Block block) const;
   void combine(int64_t row, const float* partials, const GemmArgs& args) const;
   void finish(Range rows, Range columns, const GemmArgs& args) const;
 
@@ -84,6 +86,7 @@ class Gemm {
   bool narrow_ = false;                         // a column panel takes no more than a cache line
   bool copy_a_ = false, copy_b_ = false;        // slabs of them, to where they lie better
   bool share_b_ = false;                        // its copy is made in a phase of its own, for all tasks of the next
+  bool grouped_ = false;                        // a task copies several panels of b at a time
   bool rows_first_ = false;                     // all columns of a few rows of c before the next rows
   int64_t ld_a_ = 0;                            // of the copied rows of a
   int64_t panel_ = 0;                           // where a task's own copy of b begins in the worker's scratch memory
