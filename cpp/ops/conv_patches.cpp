@@ -16,6 +16,7 @@ namespace nnfast {
 
 namespace {
 
+constexpr int64_t kPackedPanels = 4;        // of weights, by one task: along a row memory is read at its full speed
 constexpr int64_t kTileFloats = 48 * 1024;  // of patches: 192 KB, so that weights and results fit beside them in 512 KB
 
 // Of what the convolution may need, packed weights, or sums of them for chunks of pixels, take four times the weights
@@ -60,7 +61,8 @@ class PatchForward final : public ConvPass {
     packed_ = pixels_ > 3 * gemm.rows && depth * columns > 1024 && panels_ * gemm.columns <= 4 * columns;
     if (packed_) {
       scratch_ = shape.groups * panels_ * gemm.columns * depth;
-      phases_.push_back({shape.groups * panels_, scratch_ / kFloatsPerNs});
+      pack_tasks_ = ceil_div(panels_, kPackedPanels);
+      phases_.push_back({shape.groups * pack_tasks_, scratch_ / kFloatsPerNs});
     }
     if (epilogue.moments)
       for (int64_t pixel = 0; pixel < pixels_; pixel += block_)
@@ -81,10 +83,12 @@ class PatchForward final : public ConvPass {
 
  private:
   void pack(const ConvArgs& args, int64_t task, float* packed) const {
-    const int64_t columns = kernels().gemm->columns, group = task / panels_, column = task % panels_ * columns;
-    kernels().gemm->pack(shape_.depth(), std::min(columns, shape_.group_out_channels() - column),
+    const int64_t group = task / pack_tasks_, panel = task % pack_tasks_ * kPackedPanels;
+    const int64_t column = panel * kernels().gemm->columns;
+    kernels().gemm->pack(shape_.depth(),
+                         std::min(kPackedPanels * kernels().gemm->columns, shape_.group_out_channels() - column),
                          args.w + group * shape_.group_out_channels() + column, shape_.out_channels, false,
-                         packed + task * columns * shape_.depth());
+                         packed + (group * panels_ + panel) * kernels().gemm->columns * shape_.depth());
   }
 
   void multiply_block(const ConvArgs& args, int64_t group, int64_t column, int64_t pixel, int64_t count,
@@ -135,6 +139,7 @@ class PatchForward final : public ConvPass {
   int64_t ld_;                          // of the tile
   int64_t block_, blocks_per_task_;     // pixels in a tile
   int64_t panels_;                      // of a group's output channels
+  int64_t pack_tasks_ = 0;              // for a group
   int64_t column_part_, column_parts_;  // output channels of a task
   bool packed_;
 };
