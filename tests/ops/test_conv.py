@@ -264,12 +264,13 @@ def test_winograd_adds_bias_and_activation(isa):
             assert np.mean(abs(a - b)) < 2e-5 * np.mean(abs(b))
 
 
-def test_winograd_is_chosen_where_it_has_fewer_operations():
+def test_winograd_is_chosen_where_it_has_fewer_operations(isa):
     rng = np.random.default_rng(13)
     for x_shape, w_shape, expected in [
         ((1, 28, 28, 64), (3, 3, 64, 64), "winograd"),
         ((1, 14, 14, 256), (3, 3, 256, 256), "winograd"),
-        ((2, 32, 32, 3), (3, 3, 3, 32), "patches"),
+        # Three channels fill most of a vector of the baseline's, and little of a wider one.
+        ((2, 32, 32, 3), (3, 3, 3, 32), "winograd" if isa == "baseline" else "patches"),
         ((1, 28, 28, 64), (5, 5, 64, 64), "patches"),
     ]:
         x, w = (rng.standard_normal(shape).astype(np.float32) for shape in (x_shape, w_shape))
