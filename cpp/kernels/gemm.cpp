@@ -56,7 +56,7 @@ void tile(const Tile& t) {
   float* sum = t.sum;
   if (block.accumulate)
     static_for<MT>([&](auto i) NNFAST_LAMBDA {
-      static_for<NV>([&](auto j) NNFAST_LAMBDA { __builtin_prefetch(c + i * ldc + j * kLanes, 1); });
+      for (int64_t j = 0; j < NV * kLanes; j += kLineOfFloats) __builtin_prefetch(c + i * ldc + j, 1);
       __builtin_prefetch(c + i * ldc + t.columns - 1, 1);
     });
 

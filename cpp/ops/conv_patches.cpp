@@ -11,12 +11,12 @@
 #include "core/buffer.h"
 #include "dispatch/dispatch.h"
 #include "ops/conv_pass.h"
+#include "ops/gemm.h"
 
 namespace nnfast {
 
 namespace {
 
-constexpr int64_t kPackedPanels = 4;        // of weights, by one task: along a row memory is read at its full speed
 constexpr int64_t kTileFloats = 48 * 1024;  // of patches: 192 KB, so that weights and results fit beside them in 512 KB
 
 // Of what the convolution may need, packed weights, or sums of them for chunks of pixels, take four times the weights

@@ -32,7 +32,7 @@ constexpr int64_t kCached = 480 << 10, kCachedNarrow = 16 << 10;
 constexpr int64_t kNearB = 32 << 10;                    // elements: of b, read again for each few rows of a
 constexpr int64_t kRowsFirstDepth = 32;                 // there must be time to ask for the next rows
 constexpr int64_t kLongColumn = 400;                    // elements
-constexpr int64_t kLongColumnNarrow = 96;               // where a row panel takes less than half of a line of a column
+constexpr int64_t kLongColumnLow = 96;                  // where a row panel takes less than half of a line of a column
 constexpr int64_t kGroup = 8;                           // narrow panels of a large b that a task copies together
 constexpr int64_t kOwnChains = 2;                       // of a panel of b that a task copies for itself: 96 KB
 constexpr int64_t kTries = 64;                          // numbers of row blocks, from the fewest onwards
@@ -40,7 +40,6 @@ constexpr int64_t kThinSide = 64, kThinSize = 8 << 10;  // elements: the least t
 constexpr double kMostOfVectors = 0.75;                 // filled by the columns of a product worth turning
 constexpr int64_t kTurnedDepth = 16;                    // its least k
 constexpr int64_t kThinRows = 16;                       // with few columns, of which a tile would fill a part only
-constexpr int64_t kPackedPanels = 4;  // of b, packed by one task: along a row memory is read at its full speed
 
 // Tasks worth making of so many nanoseconds.
 int64_t tasks_for(double cost) { return cost < 1e4 ? 1 : cost < 5e4 ? 4 : cost < 5e6 ? 8 : 16; }
@@ -66,14 +65,16 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   }
   if (plan_thin() || plan_turned()) return;
   const int64_t row_panels = ceil_div(m, rows), column_panels = ceil_div(n, columns);
-  // Rows of a that are a multiple of 4 KB apart fall on the same lines of a level-1 cache and drive each other out; its
-  // columns, where it is transposed, on the same lines of a level-2 cache if they are long.
-  const bool rows_collide = row_panels * rows > 8 && k > 32 && spec_.lda % 1024 == 0;
-  const bool apart = spec_.lda % 512 == 0;
-  const bool columns_collide = 2 * rows < kLine ? k >= kLongColumnNarrow && column_panels >= (apart ? 4 : 16)
-                                                : k > kLongColumn && column_panels >= 8 && apart;
-  copy_a_ = column_panels > 1 && (spec.transpose_a ? columns_collide : rows_collide);
   narrow_ = columns <= kLine;
+  // Rows of a that are a multiple of 4 KB apart fall on the same lines of a level-1 cache and drive each other out; its
+  // columns, where it is transposed, on the same lines of a level-2 cache if they are long. Of a column a row panel
+  // that is low uses a small part of one or two lines, and soon fills a level-1 cache with the rest of them.
+  const bool rows_collide = row_panels * rows > 8 && k > 32 && spec_.lda % 1024 == 0;
+  const bool lines_collide = spec_.lda % 512 == 0;
+  const bool low = 2 * rows < kLine;
+  const bool columns_wasteful = low ? k >= kLongColumnLow && column_panels >= (lines_collide ? 4 : 16)
+                                    : k > kLongColumn && column_panels >= 8 && lines_collide;
+  copy_a_ = column_panels > 1 && (spec.transpose_a ? columns_wasteful : rows_collide);
   copy_b_ = spec.transpose_b || (row_panels > 3 && spec_.ldb * k > (narrow_ ? kCachedNarrow : kCached));
 
   const double cost = kCall + kProduct * m * n * k + kPass * m * n;
@@ -225,7 +226,7 @@ void Gemm::choose_blocks(int64_t wanted) {
   const int64_t m = spec_.m, n = spec_.n, k = spec_.k, columns = kernels_->gemm->columns, rows = kernels_->gemm->rows;
   const int64_t row_panels = ceil_div(m, rows), column_panels = ceil_div(n, columns);
   const double copy_b = spec_.transpose_b ? kCopyTransposed : kCopy;
-  const int64_t block_of_a = narrow_ ? kBlockOfANarrow : kBlockOfA;
+  const int64_t block_of_a = narrow_ ? kBlockOfANarrow : kBlockOfA, own_chains = groups_b() ? 1 : kOwnChains;
   const int64_t fewest = std::min(row_panels, ceil_div(m * chain_, block_of_a));
   double best = 0;
   for (int64_t row_blocks = fewest; row_blocks <= std::min(row_panels, fewest + kTries); ++row_blocks) {
@@ -235,9 +236,7 @@ void Gemm::choose_blocks(int64_t wanted) {
     const int64_t block_columns = ceil_div(column_panels, column_blocks) * columns;
     const int64_t tasks = ceil_div(m, block_rows) * ceil_div(n, block_columns);
     const bool share = shares_b(row_blocks), own = copy_b_ && !share;
-    const int64_t most = splits_ > 1 || (own && groups_b()) ? 1
-                         : own                              ? kOwnChains
-                                                            : std::max<int64_t>(1, ceil_div(k, chain_));
+    const int64_t most = splits_ > 1 ? 1 : own ? own_chains : std::max<int64_t>(1, ceil_div(k, chain_));
     const int64_t depth = std::clamp<int64_t>(block_of_a / (block_rows * chain_), 1, most) * chain_;
     // Equal shares of the tasks for two threads and for eight; fewer tasks than wanted leave threads without work.
     const int64_t shares = std::max((round_up(tasks, 2) + round_up(tasks, std::min<int64_t>(wanted, 8))) / 2, wanted);

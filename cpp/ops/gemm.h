@@ -43,6 +43,9 @@ struct GemmArgs {
   const float* derivative_y = nullptr;
 };
 
+// Panels of b that one task packs: along a row memory is read at its full speed.
+constexpr int64_t kPackedPanels = 4;
+
 class Gemm {
  public:
   Gemm() = default;
