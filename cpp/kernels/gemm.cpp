@@ -112,12 +112,12 @@ void tile(const Tile& t) {
       products(begin, depth, Index<static_cast<int>(Extra::prefetch_lines)>{});
     else
       products(begin, depth, Index<static_cast<int>(Extra::none)>{});
-    if (begin > 0)
-      static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = load(sum + i * kLanes) + acc[i]; });
-    else if (block.accumulate)
+    if (begin == 0 && block.accumulate)
       static_for<MT>([&](auto i) NNFAST_LAMBDA {
-        static_for<NV>([&](auto j) NNFAST_LAMBDA { acc[i * NV + j] = load_row(c + i * ldc, j) + acc[i * NV + j]; });
+        static_for<NV>([&](auto j) NNFAST_LAMBDA { store(sum + (i * NV + j) * kLanes, load_row(c + i * ldc, j)); });
       });
+    if (begin > 0 || block.accumulate)
+      static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = load(sum + i * kLanes) + acc[i]; });
     left -= block.chain;
     if (left <= 0) break;
     static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { store(sum + i * kLanes, acc[i]); });
