@@ -17,9 +17,9 @@ NNFAST_INLINE V abs(V x) { return from_bits(bits(x) & 0x7fffffff); }
 // |x| with the sign of s. x must not be negative.
 NNFAST_INLINE V with_sign(V x, V s) { return from_bits(bits(x) | sign_bit(s)); }
 NNFAST_INLINE V keep_where(VI mask, V x) { return from_bits(mask & bits(x)); }
-// NaN where x is NaN (max and min of the hardware would return the bound).
-NNFAST_INLINE V at_least(V x, float low) { return x < low ? broadcast(low) : x; }
-NNFAST_INLINE V at_most(V x, float high) { return x > high ? broadcast(high) : x; }
+// NaN where x is NaN.
+NNFAST_INLINE V at_least(V x, float low) { return max(broadcast(low), x); }
+NNFAST_INLINE V at_most(V x, float high) { return min(broadcast(high), x); }
 
 // c0 + c1 x + c2 x² + …
 NNFAST_INLINE V polynomial(V, float c) { return broadcast(c); }
@@ -73,6 +73,12 @@ NNFAST_INLINE V exp(V x) {
 NNFAST_INLINE V exp_normal(V x) {
   Reduced e = reduce_exponent(x, V{});
   return (expm1_reduced(e) + 1.0f) * power_of_two(e.n);
+}
+// The same where x <= 0, with 0 for what would be subnormal.
+NNFAST_INLINE V exp_nonpositive(V x) {
+  Reduced e = reduce_exponent(at_least(x, kExpZero), V{});
+  const VI biased = e.n + 127;
+  return (expm1_reduced(e) + 1.0f) * from_bits((biased > 0 ? biased : VI{}) << 23);
 }
 
 // 1.4 ULP.

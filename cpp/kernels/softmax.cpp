@@ -44,11 +44,17 @@ NNFAST_INLINE void store_some(float* p, V v, int64_t lanes) { store_first(p, v, 
 NNFAST_INLINE V keep_lanes(V v, V, Index<kLanes>) { return v; }
 NNFAST_INLINE V keep_lanes(V v, V otherwise, int64_t lanes) { return select(first_lanes(lanes), v, otherwise); }
 
+// Four vectors side by side, since each maximum waits for the one before it.
 NNFAST_INLINE float row_max(int64_t C, const float* x) {
-  V largest = broadcast(-kInfinity);
-  for_vectors(C, [&](int64_t c, auto lanes)
-                     NNFAST_LAMBDA { largest = max(largest, keep_lanes(load_some(x + c, lanes), largest, lanes)); });
-  return max_across(largest);
+  V largest[4];
+  for (V& v : largest) v = broadcast(-kInfinity);
+  int64_t begin = 0;
+  for (; begin + 4 * kLanes <= C; begin += 4 * kLanes)
+    static_for<4>([&](auto i) NNFAST_LAMBDA { largest[i] = max(largest[i], load(x + begin + i * kLanes)); });
+  for_vectors(C - begin, [&](int64_t c, auto lanes) NNFAST_LAMBDA {
+    largest[0] = max(largest[0], keep_lanes(load_some(x + begin + c, lanes), largest[0], lanes));
+  });
+  return max_across(max(max(largest[0], largest[1]), max(largest[2], largest[3])));
 }
 
 // ---- Softmax and log softmax ----
@@ -59,7 +65,7 @@ NNFAST_INLINE void softmax_row(int64_t C, const float* x, float* y) {
   V sums{};
   for_vectors(C, [&](int64_t c, auto lanes) NNFAST_LAMBDA {
     const V d = load_some(x + c, lanes) - largest;
-    const V e = exp(d);
+    const V e = exp_nonpositive(d);
     sums += keep_lanes(e, V{}, lanes);
     store_some(y + c, kLog ? d : e, lanes);
   });
@@ -78,7 +84,7 @@ NNFAST_INLINE void softmax_lanes(int64_t C, int64_t ld, Lanes lanes, const float
   for (int64_t c = 0; c < C; ++c) largest = max(largest, load_some(x + c * ld, lanes));
   for (int64_t c = 0; c < C; ++c) {
     const V d = load_some(x + c * ld, lanes) - largest;
-    const V e = exp(d);
+    const V e = exp_nonpositive(d);
     sum += e;
     store_some(y + c * ld, kLog ? d : e, lanes);
   }
@@ -202,7 +208,7 @@ NNFAST_INLINE void cross_entropy_lanes(int64_t C, const float* x, VI labels, con
   for (int64_t c = 0; c < C; ++c) largest = max(largest, load(x + c * kLanes));
   for (int64_t c = 0; c < C; ++c) {
     const V d = load(x + c * kLanes) - largest;
-    const V e = exp(d);
+    const V e = exp_nonpositive(d);
     sum += e;
     d_sum += d;
     d_label = select(labels == static_cast<int32_t>(c), d, d_label);
@@ -226,7 +232,7 @@ NNFAST_INLINE void cross_entropy_row(int64_t C, const float* x, int32_t label, c
   V sums{}, d_sums{};
   for_vectors(C, [&](int64_t c, auto lanes) NNFAST_LAMBDA {
     const V d = load_some(x + c, lanes) - largest;
-    const V e = exp(d);
+    const V e = exp_nonpositive(d);
     sums += keep_lanes(e, V{}, lanes);
     d_sums += keep_lanes(d, V{}, lanes);
     if (gradient != nullptr) store_some(gradient + c, e, lanes);
@@ -286,7 +292,7 @@ NNFAST_INLINE void cross_entropy_dense_lanes(int64_t C, const float* x, const fl
   for (int64_t c = 0; c < C; ++c) largest = max(largest, load(x + c * kLanes));
   for (int64_t c = 0; c < C; ++c) {
     const V d = load(x + c * kLanes) - largest, target = load(t + c * kLanes) * on + off;
-    const V e = exp(d);
+    const V e = exp_nonpositive(d);
     sum += e;
     t_sum += target;
     td_sum += product_or_zero(target, d);
@@ -306,7 +312,7 @@ NNFAST_INLINE void cross_entropy_dense_row(int64_t C, const float* x, const floa
   for_vectors(C, [&](int64_t c, auto lanes) NNFAST_LAMBDA {
     const V d = load_some(x + c, lanes) - largest;
     const V target = keep_lanes(load_some(t + c, lanes) * on + off, V{}, lanes);
-    const V e = exp(d);
+    const V e = exp_nonpositive(d);
     sums += keep_lanes(e, V{}, lanes);
     t_sums += target;
     td_sums += product_or_zero(target, d);
