@@ -74,9 +74,10 @@ NNFAST_INLINE V exp_normal(V x) {
   Reduced e = reduce_exponent(x, V{});
   return (expm1_reduced(e) + 1.0f) * power_of_two(e.n);
 }
-// The same where x <= 0, with 0 for what would be subnormal.
+// The same where x <= 0; below 2^-126 the result may be 0.
 NNFAST_INLINE V exp_nonpositive(V x) {
   Reduced e = reduce_exponent(at_least(x, kExpZero), V{});
+  // power_of_two with a bound. Compilers know the maximum of a vector and 0 as one instruction, not that of -127.
   const VI biased = e.n + 127;
   return (expm1_reduced(e) + 1.0f) * from_bits((biased > 0 ? biased : VI{}) << 23);
 }

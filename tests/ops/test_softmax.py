@@ -30,6 +30,26 @@ def test_values(name, shape):
         np.testing.assert_allclose(y, want, rtol=2e-6, atol=2e-6 if name == "log_softmax" else 1e-12)
 
 
+# Far below the largest element, up to where an exponential ends; by rows that are turned, whole rows, and columns.
+@pytest.mark.parametrize("repeats", [1, 5], ids=["short", "long"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_far_below_the_largest(repeats, axis):
+    far = [0, -1e-3, -50, -86, -87, -87.33, -87.34, -90, -100, -104, -117, -1e4, -1e30, -np.inf]
+    x = np.array([far * repeats] * 3, np.float32) - np.float32([[0], [8], [-8]])
+    with np.errstate(all="ignore"):
+        want = softmax(x.astype(np.float64), 1)
+    e = want / want[:, :1]
+    normal = e >= 2.0**-126
+    for _, (y,), _ in run_on_each_isa("softmax", [np.ascontiguousarray(x.T) if axis == 0 else x], axis=axis):
+        y = y.T if axis == 0 else y
+        np.testing.assert_allclose(y[normal], want[normal], rtol=2e-6, atol=1e-44)
+        assert np.all((y[~normal] >= 0) & (y[~normal] < 2.0**-126))
+        assert np.all(y[e < 2.0**-150] == 0)
+    x[:, 3] = np.nan
+    for _, (y,), _ in run_on_each_isa("softmax", [np.ascontiguousarray(x.T) if axis == 0 else x], axis=axis):
+        assert np.all(np.isnan(y))
+
+
 @pytest.mark.parametrize("name", REFERENCES)
 @pytest.mark.parametrize("axis", [0, 1, 2, -1, -2])
 def test_any_axis(name, axis):
