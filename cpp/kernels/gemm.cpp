@@ -14,10 +14,14 @@ using Block = Kernels::Gemm::Block;
 
 constexpr int64_t kLineOfFloats = 16;
 
-// Lines of memory that will be wanted soon, those that follow each of two places.
+// Memory that will be wanted soon: from each of two places onwards, a line every `step` elements.
 struct Ahead {
   const float* at[2];
+  int64_t step;
 };
+
+// Keeps the compiler from knowing a stride: it would make an index register of its sum with each constant.
+NNFAST_INLINE void hide(int64_t& stride) { asm("" : "+r"(stride)); }
 
 // One register tile of a block: MT rows, NV vectors of columns, of which the last may be partial.
 struct Tile {
@@ -25,18 +29,14 @@ struct Tile {
   const float* a;
   const float* b;
   int64_t b_k;
-  float* copy;        // or null: where the columns of b are copied to, kTileColumns apart
-  const float* next;  // or null: columns of b that will be wanted soon, their rows next_k apart
-  int64_t next_k;
-  const Ahead* ahead;  // or null: likewise; a line of each for each k
+  float* copy;         // or null: where the columns of b are copied to, kTileColumns apart
+  const Ahead* ahead;  // or null: a line of each place is asked for with every kUnroll of k
   float* c;
   const float* bias;
   const float* slope;
   int64_t columns;
   float* sum;  // as many elements as a tile has, side by side
 };
-
-enum class Extra { none, copy, prefetch_columns, prefetch_lines };
 
 template <int MT, int NV, bool Partial>
 void tile(const Tile& t) {
@@ -60,58 +60,71 @@ void tile(const Tile& t) {
       __builtin_prefetch(c + i * ldc + t.columns - 1, 1);
     });
 
-  // Rows in groups of three off one pointer, the reach of an address with a scaled index: fewer registers to advance.
-  constexpr int kGroups = (MT + 2) / 3;
-  const int64_t a_row = block.a_row, a_k = block.a_k, b_k = t.b_k;
+  // One of the strides of a is 1. Down a column all rows of a are within reach of one pointer; along its rows three
+  // are, with scaled indices: fewer registers to advance.
+  constexpr int kReach = 3, kGroups = (MT + kReach - 1) / kReach, kSteps = Partial ? 1 : kUnroll;
+  const int64_t a_k = block.a_k, b_k = t.b_k;
   const float* a[kGroups];
-  static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] = t.a + 3 * g * a_row; });
+  static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] = t.a + kReach * g * block.a_row; });
   const float* b = t.b;
   float* copy = t.copy;
-  const float* next = t.next;
+  Ahead ahead{};
+  if (t.ahead) ahead = *t.ahead;
   V acc[MT * NV];
-  auto products = [&](int64_t begin, int64_t depth, auto extra) NNFAST_LAMBDA {
-    const float* ahead[2];
-    if constexpr (extra == static_cast<int>(Extra::prefetch_lines))
-      static_for<2>([&](auto s) NNFAST_LAMBDA { ahead[s] = t.ahead->at[s] + begin * kLineOfFloats; });
-    for (int64_t k = depth; k > 0; --k) {
-      V bv[NV];
-      static_for<NV>([&](auto j) NNFAST_LAMBDA { bv[j] = load_row(b, j); });
-      static_for<MT>([&](auto i) NNFAST_LAMBDA {
-        const V av = broadcast(a[i / 3][(i % 3) * a_row]);
-        static_for<NV>([&](auto j) NNFAST_LAMBDA { acc[i * NV + j] += av * bv[j]; });
+  auto products = [&](int64_t depth, auto along_rows) NNFAST_LAMBDA {
+    int64_t row1 = block.a_row, row2 = 2 * row1, b_k1 = b_k, b_k3 = 3 * b_k;
+    V bv[NV];
+    auto step = [&](auto u) NNFAST_LAMBDA {
+      static_assert(u < 4);
+      static_for<NV>([&](auto j) NNFAST_LAMBDA {
+        bv[j] = load_row(b + (u == 3 ? b_k3 : u * b_k1), j);
+        hide(b_k1), hide(b_k3);
       });
-      static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] += a_k; });
-      b += b_k;
-      if constexpr (extra == static_cast<int>(Extra::copy)) {
+      static_for<MT>([&](auto i) NNFAST_LAMBDA {
+        constexpr int g = along_rows ? i / kReach : 0, r = along_rows ? i % kReach : i;
+        const float& x = a[g][along_rows ? (r == 0 ? 0 : r == 1 ? row1 : row2) + u : r];
+        if constexpr (NV == 2)
+          add_products(x, bv[0], bv[1], acc[2 * i], acc[2 * i + 1]);
+        else
+          static_for<NV>([&](auto j) NNFAST_LAMBDA { add_product(x, bv[j], acc[i * NV + j]); });
+        if constexpr (r == 1) hide(row1);
+        if constexpr (r == 2) hide(row2);
+      });
+      if constexpr (!along_rows) a[0] += a_k;
+    };
+    auto steps = [&](auto n) NNFAST_LAMBDA {
+      static_for<n>(step);
+      if constexpr (along_rows) static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] += n; });
+      b += n * b_k;
+    };
+    if (copy) {
+      for (; depth > 0; --depth) {
+        steps(Index<1>{});
         static_for<NV>([&](auto j) NNFAST_LAMBDA { store(copy + j * kLanes, bv[j]); });
         copy += kTileColumns;
       }
-      if constexpr (extra == static_cast<int>(Extra::prefetch_columns)) {
-        // With these two, every cache line that the columns lie on but perhaps the one shared with those before.
-        __builtin_prefetch(next + kTileColumns / 2 - 1, 0, 2);
-        __builtin_prefetch(next + kTileColumns - 1, 0, 2);
-        next += t.next_k;
-      }
-      if constexpr (extra == static_cast<int>(Extra::prefetch_lines)) {
+      return;
+    }
+    int64_t whole = depth / kSteps;
+    if (t.ahead)
+      for (; whole > 0; --whole) {
+        steps(Index<kSteps>{});
         static_for<2>([&](auto s) NNFAST_LAMBDA {
-          __builtin_prefetch(ahead[s], 0, 2);
-          ahead[s] += kLineOfFloats;
+          __builtin_prefetch(ahead.at[s], 0, 2);
+          ahead.at[s] += ahead.step;
         });
       }
-    }
+    for (; whole > 0; --whole) steps(Index<kSteps>{});
+    for (int64_t left = depth % kSteps; left > 0; --left) steps(Index<1>{});
   };
   for (int64_t left = block.k;;) {
     static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = V{}; });
     const int64_t depth = at_most(left, block.chain);
     const int64_t begin = block.k - left;
-    if (copy)
-      products(begin, depth, Index<static_cast<int>(Extra::copy)>{});
-    else if (next)
-      products(begin, depth, Index<static_cast<int>(Extra::prefetch_columns)>{});
-    else if (t.ahead)
-      products(begin, depth, Index<static_cast<int>(Extra::prefetch_lines)>{});
+    if (a_k == 1)
+      products(depth, Index<1>{});
     else
-      products(begin, depth, Index<static_cast<int>(Extra::none)>{});
+      products(depth, Index<0>{});
     if (begin == 0 && block.accumulate)
       static_for<MT>([&](auto i) NNFAST_LAMBDA {
         static_for<NV>([&](auto j) NNFAST_LAMBDA { store(sum + (i * NV + j) * kLanes, load_row(c + i * ldc, j)); });
@@ -223,10 +236,10 @@ class Streams {
   const Ahead* next(int64_t k) {
     if (lines_[0] <= 0 && lines_[1] <= 0) return nullptr;
     const int first = lines_[0] > 0 ? 0 : 1, second = lines_[1] > 0 ? 1 : 0;
-    ahead_ = {at_[first], at_[second]};
+    ahead_ = {{at_[first], at_[second]}, kLineOfFloats};
     for (int s = 0; s < 2; ++s) {
-      at_[s] += k * kLineOfFloats;
-      lines_[s] -= k;
+      at_[s] += k / kUnroll * kLineOfFloats;
+      lines_[s] -= k / kUnroll;
     }
     return &ahead_;
   }
@@ -248,19 +261,9 @@ void rows_first(const Block& block) {
     for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
       const int64_t columns = at_most(kTileColumns, block.n - j);
       const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
-      Tile t{block,
-             a,
-             block.b + q * block.b_panel,
-             block.b_k,
-             nullptr,
-             nullptr,
-             0,
-             streams.next(block.k),
-             c + j,
-             nullptr,
-             nullptr,
-             columns,
-             sum};
+      Tile t{
+          block,   a,  block.b + q * block.b_panel, block.b_k, nullptr, streams.next(block.k), c + j, nullptr, nullptr,
+          columns, sum};
       if (block.bias) t.bias = block.bias + j;
       if (block.slope) t.slope = block.slope + i * block.ldc + j;
       kTiles.of[rows - 1][vectors - 1][columns % kLanes != 0](t);
@@ -283,8 +286,6 @@ void block(const Block& block) {
            block.b_k,
            nullptr,
            nullptr,
-           0,
-           nullptr,
            block.c + j,
            block.bias ? block.bias + j : nullptr,
            block.slope ? block.slope + j : nullptr,
@@ -297,21 +298,25 @@ void block(const Block& block) {
     } else {
       t.copy = block.panel;
     }
-    for (int64_t i = 0; i < block.m; i += block.height) {
+    // The next columns are asked for over several tiles: all in one would be more than memory gives meanwhile.
+    const float* next = block.next ? block.next + j : b + block.b_panel;
+    const bool ask = block.next || (j + kTileColumns < block.n && !block.b_transposed);
+    const int64_t next_k = block.next ? block.next_k : block.b_k;
+    Ahead ahead{{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, next_k};
+    for (int64_t i = 0, p = 0; i < block.m; i += block.height, ++p) {
       const int64_t rows = at_most(block.height, block.m - i);
       if (block.ahead[0])
         t.ahead = streams.next(block.k);
-      else if (i == block.height && block.next)
-        t.next = block.next + j, t.next_k = block.next_k;
-      else if (i == block.height && j + kTileColumns < block.n && !block.b_transposed)
-        t.next = b + block.b_panel, t.next_k = block.b_k;
+      else
+        t.ahead = ask && p > 0 && p <= kUnroll ? &ahead : nullptr;
       kTiles.of[rows - 1][vectors - 1][partial](t);
+      if (t.ahead == &ahead)
+        for (const float*& at : ahead.at) at += block.k / kUnroll * next_k;
       if (t.copy) {
         t.copy = nullptr;
         t.b = block.panel;
         t.b_k = kTileColumns;
       }
-      t.next = nullptr;
       t.a += block.a_panel;
       t.c += block.height * block.ldc;
       if (t.slope) t.slope += block.height * block.ldc;

@@ -170,8 +170,9 @@ struct Kernels {
   struct Gemm {
     // A block of c (m×n) = a (m×k) · b (k×n), in chains of `chain`. Rows of c come in panels of `height` <= rows (the
     // last may be lower), columns in panels of `columns`. Element (i, k) of row panel p is at
-    // a[p * a_panel + i * a_row + k * a_k], element (k, j) of column panel q at b[q * b_panel + k * b_k + j]: so a may
-    // lie in memory as it is, in either order, or packed; b in place or packed, columns next to each other.
+    // a[p * a_panel + i * a_row + k * a_k], where a_row or a_k is 1, element (k, j) of column panel q at
+    // b[q * b_panel + k * b_k + j]: so a may lie in memory as it is, in either order, or packed; b in place or packed,
+    // columns next to each other.
     // panel, k × columns elements: each column panel of b is copied there on its first use, and then read from there.
     // Or null, except where b_transposed, which says that element (k, j) is at b[q * b_panel + j * b_k + k].
     struct Block {
