@@ -42,7 +42,7 @@ constexpr int64_t kTurnedDepth = 16;                    // its least k
 constexpr int64_t kThinRows = 16;                       // with few columns, of which a tile would fill a part only
 
 // Tasks worth making of so many nanoseconds.
-int64_t tasks_for(double cost) { return cost < 1e4 ? 1 : cost < 5e4 ? 4 : cost < 5e6 ? 8 : 16; }
+int64_t tasks_for(double cost) { return cost < 1e4 ? 1 : cost < 5e4 ? 4 : cost < 1e7 ? 8 : 16; }
 
 }  // namespace
 
@@ -322,16 +322,16 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
     block.relu = epilogue && relu_in_registers_;
     block.slope = epilogue && slope_in_registers_ ? args.derivative_y + rows.begin * ldc + columns.begin : nullptr;
     if (grouped_)
-      multiply_groups(block);
+      multiply_groups(block, slab + 1 == slabs.end);
     else
       gemm.block(block);
     if (epilogue && !epilogue_in_registers_) finish(rows, columns, args);
   }
 }
 
-// Several panels of b are copied at once, for along its rows memory is read at full speed; the next ones are asked for
-// meanwhile.
-void Gemm::multiply_groups(Kernels::Gemm::Block block) const {
+// Several panels of b are copied at once, for along its rows memory is read at full speed; the next ones, those of the
+// next slab after the last of this one, are asked for meanwhile.
+void Gemm::multiply_groups(Kernels::Gemm::Block block, bool last) const {
   const Kernels::Gemm& gemm = *kernels_->gemm;
   const int64_t n = block.n, width = kGroup * gemm.columns;
   const float* b = block.b;
@@ -343,7 +343,7 @@ void Gemm::multiply_groups(Kernels::Gemm::Block block) const {
   block.next_k = spec_.ldb;
   for (int64_t j = 0; j < n; j += width) {
     block.n = std::min(width, n - j);
-    block.next = j + width < n ? b + j + width : nullptr;
+    block.next = j + width < n ? b + j + width : last ? nullptr : b + block.k * spec_.ldb;
     gemm.pack(block.k, block.n, b + j, spec_.ldb, false, packed);
     gemm.block(block);
     block.c += width;
