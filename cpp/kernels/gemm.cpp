@@ -86,7 +86,7 @@ void tile(const Tile& t) {
         if constexpr (NV == 2)
           add_products(x, bv[0], bv[1], acc[2 * i], acc[2 * i + 1]);
         else
-          static_for<NV>([&](auto j) NNFAST_LAMBDA { add_product(x, bv[j], acc[i * NV + j]); });
+          static_for<NV>([&](auto j) NNFAST_LAMBDA { acc[i * NV + j] += broadcast(x) * bv[j]; });
         if constexpr (r == 1) hide(row1);
         if constexpr (r == 2) hide(row2);
       });
@@ -302,13 +302,14 @@ void block(const Block& block) {
     const float* next = block.next ? block.next + j : b + block.b_panel;
     const bool ask = block.next || (j + kTileColumns < block.n && !block.b_transposed);
     const int64_t next_k = block.next ? block.next_k : block.b_k;
+    // From these two places, every cache line that they lie on but perhaps the one shared with those before.
     Ahead ahead{{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, next_k};
-    for (int64_t i = 0, p = 0; i < block.m; i += block.height, ++p) {
+    for (int64_t i = 0; i < block.m; i += block.height) {
       const int64_t rows = at_most(block.height, block.m - i);
       if (block.ahead[0])
         t.ahead = streams.next(block.k);
       else
-        t.ahead = ask && p > 0 && p <= kUnroll ? &ahead : nullptr;
+        t.ahead = ask && i > 0 && i <= kUnroll * block.height ? &ahead : nullptr;
       kTiles.of[rows - 1][vectors - 1][partial](t);
       if (t.ahead == &ahead)
         for (const float*& at : ahead.at) at += block.k / kUnroll * next_k;

@@ -5,9 +5,9 @@
 // share of the FMA peak: 14×2 of 32 registers 0.98 (on Zen 5 0.99), 6×2 of 16 registers 0.99; with 16 registers and no
 // FMA 3×3.
 //
-// kUnroll: how many k a loop takes at a time. With 16 registers half of the instructions are no products, and a core
-// that shares its front end with a busy sibling takes in three or so a cycle: on Zen 3 four k at a time, 21.3
-// instructions each instead of 24, are 1.05 to 1.15 times as fast.
+// kUnroll: how many k a loop takes at a time. With 16 registers half of the instructions are no products, and their
+// number tells where a core is shared with a busy sibling: on such a Zen 3 four k at a time, 21.3 instructions each
+// instead of 24, are 1.05 to 1.15 times as fast, on a free one as fast.
 #pragma once
 #include "kernels/simd.h"
 
@@ -26,13 +26,9 @@ constexpr int kTileRows = 3, kTileVectors = 3, kUnroll = 1;
 constexpr int kTileColumns = kTileVectors * kLanes;
 
 // sum += a * b, for each b. In the machine's own words for AVX2: left to itself GCC 12 loads elements of a early where
-// a loop is unrolled, lets the sums change registers, and runs out of them.
+// a loop is unrolled, lets the sums change registers, and runs out of them. Of variables of its own: an element of an
+// array that such words write to stays in memory.
 #if defined(__AVX2__) && !defined(__AVX512F__)
-NNFAST_INLINE void add_product(const float& a, V b, V& sum) {
-  V av, s = sum;
-  asm("vbroadcastss %2, %1\n\tvfmadd231ps %3, %1, %0" : "+x"(s), "=&x"(av) : "m"(a), "x"(b));
-  sum = s;
-}
 NNFAST_INLINE void add_products(const float& a, V b0, V b1, V& sum0, V& sum1) {
   V av, s0 = sum0, s1 = sum1;
   asm("vbroadcastss %3, %2\n\tvfmadd231ps %4, %2, %0\n\tvfmadd231ps %5, %2, %1"
@@ -42,7 +38,6 @@ NNFAST_INLINE void add_products(const float& a, V b0, V b1, V& sum0, V& sum1) {
   sum1 = s1;
 }
 #else
-NNFAST_INLINE void add_product(const float& a, V b, V& sum) { sum += broadcast(a) * b; }
 NNFAST_INLINE void add_products(const float& a, V b0, V b1, V& sum0, V& sum1) {
   const V av = broadcast(a);
   sum0 += av * b0;
