@@ -13,12 +13,37 @@ namespace {
 using Block = Kernels::Gemm::Block;
 
 constexpr int64_t kLineOfFloats = 16;
+constexpr int64_t kRowsAhead = 4;
 
 // Memory that will be wanted soon: from each of two places onwards, a line every `step` elements.
 struct Ahead {
   const float* at[2];
   int64_t step;
 };
+
+// Panels of b that are copied while tiles are made, a row of them every so often, so that products go on while memory
+// answers. A row is asked for kRowsAhead rows before its copy, no more: asked for in bursts, or before they have room
+// in a level-1 cache, where rows a power of two apart have little, lines are given up again.
+struct Copying {
+  const float* from;
+  int64_t ld;
+  float* to;
+  int64_t panels, panel;  // and from one copied panel to the next
+  int64_t rows;           // for the next tile to copy
+};
+NNFAST_INLINE void ask(const Copying& c, const float* row) {
+  for (int64_t p = 0; p < c.panels; ++p) __builtin_prefetch(row + p * kTileColumns);
+  __builtin_prefetch(row + c.panels * kTileColumns - 1);
+}
+NNFAST_INLINE void copy_row(Copying& c) {
+  ask(c, c.from + kRowsAhead * c.ld);
+  const float* from = c.from;
+  float* to = c.to;
+  for (int64_t p = 0; p < c.panels; ++p, from += kTileColumns, to += c.panel)
+    static_for<kTileVectors>([&](auto v) NNFAST_LAMBDA { store(to + v * kLanes, load(from + v * kLanes)); });
+  c.from += c.ld;
+  c.to += kTileColumns;
+}
 
 // Keeps the compiler from knowing a stride: it would make an index register of its sum with each constant.
 NNFAST_INLINE void hide(int64_t& stride) { asm("" : "+r"(stride)); }
@@ -31,6 +56,7 @@ struct Tile {
   int64_t b_k;
   float* copy;         // or null: where the columns of b are copied to, kTileColumns apart
   const Ahead* ahead;  // or null: a line of each place is asked for with every kUnroll of k
+  Copying* copying;    // or null; its rows are copied in the first chain
   float* c;
   const float* bias;
   const float* slope;
@@ -73,13 +99,14 @@ void tile(const Tile& t) {
   V acc[MT * NV];
   auto products = [&](int64_t depth, auto along_rows) NNFAST_LAMBDA {
     int64_t row1 = block.a_row, row2 = 2 * row1, b_k1 = b_k, b_k3 = 3 * b_k;
-    V bv[NV];
-    auto step = [&](auto u) NNFAST_LAMBDA {
+    auto step = [&](auto u, float* to) NNFAST_LAMBDA {
       static_assert(u < 4);
+      V bv[NV];
       static_for<NV>([&](auto j) NNFAST_LAMBDA {
         bv[j] = load_row(b + (u == 3 ? b_k3 : u * b_k1), j);
         hide(b_k1), hide(b_k3);
       });
+      if (to) static_for<NV>([&](auto j) NNFAST_LAMBDA { store(to + j * kLanes, bv[j]); });
       static_for<MT>([&](auto i) NNFAST_LAMBDA {
         constexpr int g = along_rows ? i / kReach : 0, r = along_rows ? i % kReach : i;
         const float& x = a[g][along_rows ? (r == 0 ? 0 : r == 1 ? row1 : row2) + u : r];
@@ -92,20 +119,21 @@ void tile(const Tile& t) {
       });
       if constexpr (!along_rows) a[0] += a_k;
     };
-    auto steps = [&](auto n) NNFAST_LAMBDA {
-      static_for<n>(step);
+    auto steps = [&](auto n, float* to = nullptr) NNFAST_LAMBDA {
+      static_for<n>([&](auto u) NNFAST_LAMBDA { step(u, to); });
       if constexpr (along_rows) static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] += n; });
       b += n * b_k;
     };
     if (copy) {
-      for (; depth > 0; --depth) {
-        steps(Index<1>{});
-        static_for<NV>([&](auto j) NNFAST_LAMBDA { store(copy + j * kLanes, bv[j]); });
-        copy += kTileColumns;
-      }
+      for (; depth > 0; --depth, copy += kTileColumns) steps(Index<1>{}, copy);
       return;
     }
     int64_t whole = depth / kSteps;
+    if (t.copying && t.copying->rows > 0)
+      for (const int64_t period = whole / t.copying->rows; t.copying->rows > 0; --t.copying->rows, whole -= period) {
+        for (int64_t s = 0; s < period; ++s) steps(Index<kSteps>{});
+        copy_row(*t.copying);
+      }
     if (t.ahead)
       for (; whole > 0; --whole) {
         steps(Index<kSteps>{});
@@ -115,6 +143,7 @@ void tile(const Tile& t) {
         });
       }
     for (; whole > 0; --whole) steps(Index<kSteps>{});
+#pragma GCC unroll 1
     for (int64_t left = depth % kSteps; left > 0; --left) steps(Index<1>{});
   };
   for (int64_t left = block.k;;) {
@@ -261,9 +290,10 @@ void rows_first(const Block& block) {
     for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
       const int64_t columns = at_most(kTileColumns, block.n - j);
       const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
-      Tile t{
-          block,   a,  block.b + q * block.b_panel, block.b_k, nullptr, streams.next(block.k), c + j, nullptr, nullptr,
-          columns, sum};
+      Tile t{block,     a,       block.b + q * block.b_panel,
+             block.b_k, nullptr, streams.next(block.k),
+             nullptr,   c + j,   nullptr,
+             nullptr,   columns, sum};
       if (block.bias) t.bias = block.bias + j;
       if (block.slope) t.slope = block.slope + i * block.ldc + j;
       kTiles.of[rows - 1][vectors - 1][columns % kLanes != 0](t);
@@ -275,6 +305,10 @@ void block(const Block& block) {
   if (block.rows_first) return rows_first(block);
   alignas(64) float sum[kTileRows * kTileColumns];
   Streams streams(block.ahead[0], block.ahead_lines[0], block.ahead[1], block.ahead_lines[1]);
+  Copying copying{block.next, block.next_k, block.next_copy, block.next_panels, block.next_rows * kTileColumns, 0};
+  int64_t left_to_copy = block.next ? block.next_rows : 0;
+  int64_t tiles = (block.n + kTileColumns - 1) / kTileColumns * ((block.m + block.height - 1) / block.height);
+  for (int64_t i = 0; i < at_most(left_to_copy, kRowsAhead); ++i) ask(copying, block.next + i * block.next_k);
   for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
     const int64_t columns = at_most(kTileColumns, block.n - j);
     const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
@@ -284,6 +318,7 @@ void block(const Block& block) {
            block.a,
            b,
            block.b_k,
+           nullptr,
            nullptr,
            nullptr,
            block.c + j,
@@ -299,20 +334,26 @@ void block(const Block& block) {
       t.copy = block.panel;
     }
     // The next columns are asked for over several tiles: all in one would be more than memory gives meanwhile.
-    const float* next = block.next ? block.next + j : b + block.b_panel;
-    const bool ask = block.next || (j + kTileColumns < block.n && !block.b_transposed);
-    const int64_t next_k = block.next ? block.next_k : block.b_k;
+    const float* next = b + block.b_panel;
+    const bool ask_next = j + kTileColumns < block.n && !block.b_transposed && !block.next;
     // From these two places, every cache line that they lie on but perhaps the one shared with those before.
-    Ahead ahead{{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, next_k};
+    Ahead ahead{{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, block.b_k};
     for (int64_t i = 0; i < block.m; i += block.height) {
       const int64_t rows = at_most(block.height, block.m - i);
       if (block.ahead[0])
         t.ahead = streams.next(block.k);
       else
-        t.ahead = ask && i > 0 && i <= kUnroll * block.height ? &ahead : nullptr;
+        t.ahead = ask_next && i > 0 && i <= kUnroll * block.height ? &ahead : nullptr;
+      t.copying = nullptr;
+      if (left_to_copy > 0) {
+        copying.rows = at_most((left_to_copy + tiles - 1) / tiles, at_most(block.k, block.chain) / kUnroll);
+        left_to_copy -= copying.rows;
+        --tiles;
+        t.copying = &copying;
+      }
       kTiles.of[rows - 1][vectors - 1][partial](t);
       if (t.ahead == &ahead)
-        for (const float*& at : ahead.at) at += block.k / kUnroll * next_k;
+        for (const float*& at : ahead.at) at += block.k / kUnroll * block.b_k;
       if (t.copy) {
         t.copy = nullptr;
         t.b = block.panel;
@@ -323,6 +364,7 @@ void block(const Block& block) {
       if (t.slope) t.slope += block.height * block.ldc;
     }
   }
+  for (; left_to_copy > 0; --left_to_copy) copy_row(copying);
 }
 
 void copy(int64_t n, const float* from, float* to) {

@@ -194,10 +194,11 @@ struct Kernels {
       // All columns of a row panel before the next panel: for a small b, and rows of a and c that follow each other
       // without a gap. The rows of the next panel are asked for meanwhile.
       bool rows_first = false;
-      // Or null: as many columns of b that will be copied next, their rows next_k apart. Asked for while tiles are
-      // made.
+      // Or null: the columns of b after these, next_rows × (next_panels * columns), their rows next_k apart. They are
+      // copied to next_copy, as pack does, while tiles are made.
       const float* next = nullptr;
-      int64_t next_k = 0;
+      int64_t next_k = 0, next_rows = 0, next_panels = 0;
+      float* next_copy = nullptr;
       // Or null: memory that will be wanted soon, and how many cache lines of it. Asked for while tiles are made.
       const float* ahead[2] = {};
       int64_t ahead_lines[2] = {};

@@ -33,7 +33,7 @@ constexpr int64_t kNearB = 32 << 10;                    // elements: of b, read 
 constexpr int64_t kRowsFirstDepth = 32;                 // there must be time to ask for the next rows
 constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kLongColumnLow = 96;                  // where a row panel takes less than half of a line of a column
-constexpr int64_t kGroup = 8;                           // narrow panels of a large b that a task copies together
+constexpr int64_t kGroup = 4;                           // narrow panels of a large b that a task copies together
 constexpr int64_t kOwnChains = 2;                       // of a panel of b that a task copies for itself: 96 KB
 constexpr int64_t kTries = 64;                          // numbers of row blocks, from the fewest onwards
 constexpr int64_t kThinSide = 64, kThinSize = 8 << 10;  // elements: the least that a thin product is worth
@@ -109,7 +109,7 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   if (copy_a_) panel_ = round_up(round_up(block_rows_, height_) * ld_a_, kLine);
   const bool own = copy_b_ && !share_b_;
   grouped_ = own && groups_b();
-  worker_scratch_ = panel_ + (own ? (grouped_ ? kGroup : 1) * columns * depth_ : 0);
+  worker_scratch_ = panel_ + (own ? (grouped_ ? 2 * kGroup : 1) * columns * depth_ : 0);
 }
 
 // A product of few rows or columns waits for its large operand to come from memory: that is what it costs.
@@ -290,6 +290,7 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
   block.height = height_;
   block.c = c + rows.begin * ldc + columns.begin;
   block.ldc = ldc;
+  float *packed_b = scratch + panel_, *other_b = packed_b + kGroup * gemm.columns * depth_;
   for (int64_t slab = slabs.begin; slab < slabs.end; ++slab) {
     const int64_t begin = slab * depth_;
     block.k = std::min(spec_.k - begin, depth_);
@@ -321,31 +322,41 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
     block.bias = epilogue && spec_.bias ? args.bias + columns.begin : nullptr;
     block.relu = epilogue && relu_in_registers_;
     block.slope = epilogue && slope_in_registers_ ? args.derivative_y + rows.begin * ldc + columns.begin : nullptr;
-    if (grouped_)
-      multiply_groups(block, slab + 1 == slabs.end);
-    else
+    if (grouped_) {
+      if (slab == slabs.begin)
+        gemm.pack(block.k, std::min(block.n, kGroup * gemm.columns), block.b, spec_.ldb, false, packed_b);
+      multiply_groups(block, slab + 1 == slabs.end ? 0 : std::min(spec_.k - begin - depth_, depth_), packed_b, other_b);
+    } else {
       gemm.block(block);
+    }
     if (epilogue && !epilogue_in_registers_) finish(rows, columns, args);
   }
 }
 
-// Several panels of b are copied at once, for along its rows memory is read at full speed; the next ones, those of the
-// next slab after the last of this one, are asked for meanwhile.
-void Gemm::multiply_groups(Kernels::Gemm::Block block, bool last) const {
+// Several panels of b are copied at once, into two buffers in turns: those that come next, the first of the next slab
+// after the last of this one, while products are made with the others.
+void Gemm::multiply_groups(Kernels::Gemm::Block block, int64_t next_depth, float*& packed, float*& other) const {
   const Kernels::Gemm& gemm = *kernels_->gemm;
   const int64_t n = block.n, width = kGroup * gemm.columns;
   const float* b = block.b;
-  float* packed = block.panel;
   block.panel = nullptr;
-  block.b = packed;
   block.b_k = gemm.columns;
   block.b_panel = gemm.columns * block.k;
   block.next_k = spec_.ldb;
   for (int64_t j = 0; j < n; j += width) {
     block.n = std::min(width, n - j);
-    block.next = j + width < n ? b + j + width : last ? nullptr : b + block.k * spec_.ldb;
-    gemm.pack(block.k, block.n, b + j, spec_.ldb, false, packed);
+    block.b = packed;
+    const bool more = j + width < n;
+    block.next = more ? b + j + width : next_depth > 0 ? b + block.k * spec_.ldb : nullptr;
+    block.next_rows = more ? block.k : next_depth;
+    const int64_t next_n = std::min(width, more ? n - j - width : n);
+    block.next_panels = next_n / gemm.columns;
+    block.next_copy = other;
     gemm.block(block);
+    const int64_t whole = block.next_panels * gemm.columns;
+    if (block.next && whole < next_n)
+      gemm.pack(block.next_rows, next_n - whole, block.next + whole, spec_.ldb, false, other + whole * block.next_rows);
+    std::swap(packed, other);
     block.c += width;
     if (block.bias) block.bias += width;
     if (block.slope) block.slope += width;

@@ -71,7 +71,7 @@ class Gemm {
   void pack(int64_t slab, int64_t task, float* to, const GemmArgs& args) const;
   void multiply(Range rows, Range columns, Range slabs, bool last, float* c, int64_t ldc, float* scratch,
                 const float* packed, const GemmArgs& args) const;
-  void multiply_groups(Kernels::Gemm::Block block, bool last) const;
+  void multiply_groups(Kernels::Gemm::Block block, int64_t next_depth, float*& packed, float*& other) const;
   void combine(int64_t row, const float* partials, const GemmArgs& args) const;
   void finish(Range rows, Range columns, const GemmArgs& args) const;
 

@@ -133,7 +133,15 @@ def test_against_torch():
     np.testing.assert_allclose(gemm(a, b, bias=bias, activation="relu"), theirs.numpy(), atol=1e-4)
 
 
-LARGE = [(64, 4096, 1030), (1000, 1000, 1000), (128, 512, 784), (2100, 33, 400), (160, 1024, 1024)]
+LARGE = [
+    (64, 4096, 1030),
+    (64, 4001, 1030),
+    (19, 2001, 1030),
+    (1000, 1000, 1000),
+    (128, 512, 784),
+    (2100, 33, 400),
+    (160, 1024, 1024),
+]
 SMALL = [(100, 70, 50), (37, 2, 2000), (1, 700, 900), (3, 70, 770), (150, 10, 400), (40, 20, 30)]
 SHAPES = [*SMALL, *(pytest.param(*shape, marks=pytest.mark.slow) for shape in LARGE)]
 
