@@ -75,15 +75,20 @@ void tile(const Tile& t) {
       return load(row + j * kLanes);
   };
 
-  // What the chains before the one in the making add up to: in memory, since the registers are taken. The elements of c
-  // are asked for here, and arrive while the first chain is made; a load would hold up what follows it.
+  // What the chains before the one in the making add up to: in memory, since the registers are taken.
   const int64_t ldc = block.ldc;
   float* c = t.c;
   float* sum = t.sum;
-  if (block.accumulate)
+  // Asked for here, what the end needs arrives while the first chain is made.
+  if (block.accumulate || block.far_c)
     static_for<MT>([&](auto i) NNFAST_LAMBDA {
       for (int64_t j = 0; j < NV * kLanes; j += kLineOfFloats) __builtin_prefetch(c + i * ldc + j, 1);
       __builtin_prefetch(c + i * ldc + t.columns - 1, 1);
+    });
+  if (t.slope && block.far_c)
+    static_for<MT>([&](auto i) NNFAST_LAMBDA {
+      for (int64_t j = 0; j < NV * kLanes; j += kLineOfFloats) __builtin_prefetch(t.slope + i * ldc + j);
+      __builtin_prefetch(t.slope + i * ldc + t.columns - 1);
     });
 
   // One of the strides of a is 1. Down a column all rows of a are within reach of one pointer; along its rows three

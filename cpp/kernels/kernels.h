@@ -191,6 +191,8 @@ struct Kernels {
       const float* bias;   // (n,), added last; or null
       bool relu;           // then max(c, 0)
       const float* slope;  // (m×n, leading dimension ldc) or null: then zero where it is not above 0
+      // c, and slope, are not in a cache near by: they are asked for while the products are made.
+      bool far_c = false;
       // All columns of a row panel before the next panel: for a small b, and rows of a and c that follow each other
       // without a gap. The rows of the next panel are asked for meanwhile.
       bool rows_first = false;

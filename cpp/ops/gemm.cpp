@@ -30,6 +30,7 @@ constexpr double kCall = 50;
 constexpr int64_t kBlockOfA = 136 << 10, kBlockOfANarrow = 68 << 10;
 constexpr int64_t kCached = 480 << 10, kCachedNarrow = 16 << 10;
 constexpr int64_t kNearB = 32 << 10;                    // elements: of b, read again for each few rows of a
+constexpr int64_t kNearC = 16 << 10;                    // elements: of c, which is still in a cache
 constexpr int64_t kRowsFirstDepth = 32;                 // there must be time to ask for the next rows
 constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kLongColumnLow = 96;                  // where a row panel takes less than half of a line of a column
@@ -88,6 +89,8 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
 
   rows_first_ = slabs_ == 1 && k >= kRowsFirstDepth && k * n <= kNearB && n > columns && !spec.transpose_a &&
                 !copy_a_ && (!copy_b_ || share_b_) && spec_.lda == k && spec_.ldc == n && block_columns_ >= n;
+
+  far_c_ = m * n > kNearC;
 
   const int64_t tasks = row_blocks_ * ceil_div(n, block_columns_);
   if (share_b_) {
@@ -317,6 +320,7 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
       block.panel = copy_b_ ? scratch + panel_ : nullptr;
     }
     block.rows_first = rows_first_;
+    block.far_c = far_c_;
     const bool epilogue = last && slab + 1 == slabs_;
     block.accumulate = slab > slabs.begin || (last && args.accumulate) || (share_b_ && slab > 0);
     block.bias = epilogue && spec_.bias ? args.bias + columns.begin : nullptr;

@@ -90,6 +90,7 @@ class Gemm {
   bool copy_a_ = false, copy_b_ = false;        // slabs of them, to where they lie better
   bool share_b_ = false;                        // its copy is made in a phase of its own, for all tasks of the next
   bool grouped_ = false;                        // a task copies several panels of b at a time
+  bool far_c_ = false;                          // c is not in a cache near by
   bool rows_first_ = false;                     // all columns of a few rows of c before the next rows
   int64_t ld_a_ = 0;                            // of the copied rows of a
   int64_t panel_ = 0;                           // where a task's own copy of b begins in the worker's scratch memory
