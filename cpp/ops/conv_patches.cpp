@@ -61,7 +61,7 @@ class PatchForward final : public ConvPass {
     packed_ = pixels_ > 3 * gemm.rows && depth * columns > 1024 && panels_ * gemm.columns <= 4 * columns;
     if (packed_) {
       scratch_ = shape.groups * panels_ * gemm.columns * depth;
-      pack_tasks_ = ceil_div(panels_, kPackedPanels);
+      pack_tasks_ = ceil_div(panels_, packed_panels(gemm.columns));
       phases_.push_back({shape.groups * pack_tasks_, scratch_ / kFloatsPerNs});
     }
     if (epilogue.moments)
@@ -83,12 +83,12 @@ class PatchForward final : public ConvPass {
 
  private:
   void pack(const ConvArgs& args, int64_t task, float* packed) const {
-    const int64_t group = task / pack_tasks_, panel = task % pack_tasks_ * kPackedPanels;
-    const int64_t column = panel * kernels().gemm->columns;
-    kernels().gemm->pack(shape_.depth(),
-                         std::min(kPackedPanels * kernels().gemm->columns, shape_.group_out_channels() - column),
-                         args.w + group * shape_.group_out_channels() + column, shape_.out_channels, false,
-                         packed + (group * panels_ + panel) * kernels().gemm->columns * shape_.depth());
+    const Kernels::Gemm& gemm = *kernels().gemm;
+    const int64_t group = task / pack_tasks_, panels = packed_panels(gemm.columns), panel = task % pack_tasks_ * panels;
+    const int64_t column = panel * gemm.columns;
+    gemm.pack(shape_.depth(), std::min(panels * gemm.columns, shape_.group_out_channels() - column),
+              args.w + group * shape_.group_out_channels() + column, shape_.out_channels, false,
+              packed + (group * panels_ + panel) * gemm.columns * shape_.depth());
   }
 
   void multiply_block(const ConvArgs& args, int64_t group, int64_t column, int64_t pixel, int64_t count,

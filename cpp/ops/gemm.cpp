@@ -97,7 +97,7 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
     scratch_ = round_up(n, columns) * depth_;
     for (int64_t slab = 0; slab < slabs_; ++slab) {
       phases_.push_back(
-          {ceil_div(column_panels, kPackedPanels), (spec.transpose_b ? kCopyTransposed : kCopy) * n * depth_});
+          {ceil_div(column_panels, packed_panels(columns)), (spec.transpose_b ? kCopyTransposed : kCopy) * n * depth_});
       phases_.push_back({tasks, cost / slabs_});
     }
   } else {
@@ -277,7 +277,7 @@ void Gemm::run(int phase, int64_t task, const Worker& worker, float* scratch, co
 // Some panels of a slab of b.
 void Gemm::pack(int64_t slab, int64_t task, float* to, const GemmArgs& args) const {
   const int64_t k = slab * depth_, depth = std::min(depth_, spec_.k - k);
-  const int64_t width = kPackedPanels * kernels_->gemm->columns, column = task * width;
+  const int64_t columns = kernels_->gemm->columns, width = packed_panels(columns) * columns, column = task * width;
   kernels_->gemm->pack(depth, std::min(width, spec_.n - column),
                        args.b + (spec_.transpose_b ? column * spec_.ldb + k : k * spec_.ldb + column), spec_.ldb,
                        spec_.transpose_b, to + column * depth);

@@ -43,8 +43,9 @@ struct GemmArgs {
   const float* derivative_y = nullptr;
 };
 
-// Panels of b that one task packs: along a row memory is read at its full speed.
-constexpr int64_t kPackedPanels = 4;
+// Panels of b, of so many columns, that one task packs: long stretches of its rows, for along them memory is read at
+// its full speed.
+constexpr int64_t packed_panels(int64_t columns) { return 128 / columns; }
 
 class Gemm {
  public:
