@@ -54,14 +54,14 @@ struct Tile {
   const float* a;
   const float* b;
   int64_t b_k;
-  float* copy;         // or null: where the columns of b are copied to, kTileColumns apart
-  const Ahead* ahead;  // or null: a line of each place is asked for with every kUnroll of k
-  Copying* copying;    // or null; its rows are copied in the first chain
   float* c;
   const float* bias;
   const float* slope;
   int64_t columns;
-  float* sum;  // as many elements as a tile has, side by side
+  float* sum;                    // as many elements as a tile has, side by side
+  float* copy = nullptr;         // or where the columns of b are copied to, kTileColumns apart
+  const Ahead* ahead = nullptr;  // or a line of each place is asked for with every kUnroll of k
+  Copying* copying = nullptr;    // or its rows are copied in the first chain
 };
 
 template <int MT, int NV, bool Partial>
@@ -80,16 +80,15 @@ void tile(const Tile& t) {
   float* c = t.c;
   float* sum = t.sum;
   // Asked for here, what the end needs arrives while the first chain is made.
-  if (block.accumulate || block.far_c)
+  auto ask_rows = [&](const float* x, auto write) NNFAST_LAMBDA {
     static_for<MT>([&](auto i) NNFAST_LAMBDA {
-      for (int64_t j = 0; j < NV * kLanes; j += kLineOfFloats) __builtin_prefetch(c + i * ldc + j, 1);
-      __builtin_prefetch(c + i * ldc + t.columns - 1, 1);
+      for (int64_t j = 0; j < NV * kLanes; j += kLineOfFloats)
+        __builtin_prefetch(x + i * ldc + j, decltype(write)::value);
+      __builtin_prefetch(x + i * ldc + t.columns - 1, decltype(write)::value);
     });
-  if (t.slope && block.far_c)
-    static_for<MT>([&](auto i) NNFAST_LAMBDA {
-      for (int64_t j = 0; j < NV * kLanes; j += kLineOfFloats) __builtin_prefetch(t.slope + i * ldc + j);
-      __builtin_prefetch(t.slope + i * ldc + t.columns - 1);
-    });
+  };
+  if (block.accumulate || block.far_c) ask_rows(c, Index<1>{});
+  if (t.slope && block.far_c) ask_rows(t.slope, Index<0>{});
 
   // One of the strides of a is 1. Down a column all rows of a are within reach of one pointer; along its rows three
   // are, with scaled indices: fewer registers to advance.
@@ -148,6 +147,7 @@ void tile(const Tile& t) {
         });
       }
     for (; whole > 0; --whole) steps(Index<kSteps>{});
+// Unrolled, GCC 12 leaves stores of b on the stack that nobody reads.
 #pragma GCC unroll 1
     for (int64_t left = depth % kSteps; left > 0; --left) steps(Index<1>{});
   };
@@ -295,10 +295,8 @@ void rows_first(const Block& block) {
     for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
       const int64_t columns = at_most(kTileColumns, block.n - j);
       const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
-      Tile t{block,     a,       block.b + q * block.b_panel,
-             block.b_k, nullptr, streams.next(block.k),
-             nullptr,   c + j,   nullptr,
-             nullptr,   columns, sum};
+      Tile t{block, a, block.b + q * block.b_panel, block.b_k, c + j, nullptr, nullptr, columns, sum};
+      t.ahead = streams.next(block.k);
       if (block.bias) t.bias = block.bias + j;
       if (block.slope) t.slope = block.slope + i * block.ldc + j;
       kTiles.of[rows - 1][vectors - 1][columns % kLanes != 0](t);
@@ -323,9 +321,6 @@ void block(const Block& block) {
            block.a,
            b,
            block.b_k,
-           nullptr,
-           nullptr,
-           nullptr,
            block.c + j,
            block.bias ? block.bias + j : nullptr,
            block.slope ? block.slope + j : nullptr,
