@@ -126,9 +126,10 @@ class Registry:
         """Return a decorator that enters a class by its name, its name in snake case, and `aliases`."""
 
         def enter(cls: type[Item]) -> type[Item]:
+            snake, lower = snake_case(cls.__name__), cls.__name__.lower()
             self.classes[cls.__name__] = cls
-            self._shown.append(lower if (lower := cls.__name__.lower()) in aliases else snake_case(cls.__name__))
-            for name in (cls.__name__, snake_case(cls.__name__), *aliases):
+            self._shown.append(lower if lower in aliases else snake)
+            for name in (cls.__name__, snake, *aliases):
                 self._names[name] = cls
             return cls
 

@@ -7,12 +7,9 @@ Tensors: ``weights/0000/path`` in the order of `Model.weights`, ``optimizer/slot
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -303,6 +300,8 @@ def as_json(content: dict[str, Any]) -> str:
     ValueError
         If it holds something other than plain values.
     """
+    import json
+
     try:
         return json.dumps(content, default=_plain)
     except TypeError as error:
@@ -310,6 +309,9 @@ def as_json(content: dict[str, Any]) -> str:
 
 
 def _write(filepath: Any, tensors: dict[str, np.ndarray], content: dict[str, Any], overwrite: bool) -> None:
+    import tempfile
+    from pathlib import Path
+
     from safetensors.numpy import save
 
     path = Path(filepath)
@@ -359,6 +361,9 @@ def _plain(value: Any) -> Any:
 
 
 def _read(filepath: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    import json
+    from pathlib import Path
+
     from safetensors import SafetensorError, safe_open
 
     path = Path(filepath)

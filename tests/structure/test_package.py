@@ -17,11 +17,11 @@ import nnfast
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(nnfast.__file__).parent
 
-# Each takes longer to import than nnfast may in all (60 ms over NumPy), or brings something that does.
+# Each takes a good part of what nnfast may take in all (60 ms over NumPy), or more, or brings something that does.
 HEAVY = {
-    "IPython", "PIL", "asyncio", "concurrent", "email", "http", "jax", "keras", "matplotlib", "multiprocessing",
-    "pandas", "polars", "safetensors", "scipy", "sklearn", "ssl", "tarfile", "tensorflow", "torch", "tqdm", "unittest",
-    "urllib.request", "xml",
+    "IPython", "PIL", "asyncio", "concurrent", "email", "http", "jax", "json", "keras", "matplotlib", "multiprocessing",
+    "pandas", "pathlib", "polars", "safetensors", "scipy", "shutil", "sklearn", "ssl", "tarfile", "tempfile",
+    "tensorflow", "torch", "tqdm", "unittest", "urllib.request", "xml",
 }  # fmt: skip
 
 
@@ -37,6 +37,17 @@ def test_import_brings_nothing_heavy():
     brought = set(printed.split())
     assert "nnfast" in brought
     assert not HEAVY & brought
+
+
+def test_names_imported_when_asked_for():
+    program = "import sys, nnfast; print(nnfast.datasets.digits.__name__, 'nnfast.diagnostics' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert printed.split() == ["nnfast.datasets.digits", "False"]
+    assert set(nnfast.__all__) <= set(dir(nnfast))
+    for name in nnfast.__all__:
+        assert getattr(nnfast, name) is not None
+    with pytest.raises(AttributeError, match=r"^module 'nnfast' has no attribute 'absent'$"):
+        nnfast.absent  # noqa: B018
 
 
 def test_the_version_is_stated_once():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import warnings
 from typing import Any
 
@@ -208,7 +207,9 @@ class BackupAndRestore(_SaveFrequency):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self.delete_checkpoint and os.path.isdir(self.backup_dir):
-            shutil.rmtree(self.backup_dir)
+            from shutil import rmtree
+
+            rmtree(self.backup_dir)
 
     def _save(self, next_epoch: int) -> None:
         os.makedirs(self.backup_dir, exist_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 
 import numpy as np
 
@@ -107,7 +106,8 @@ def read_cifar10(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
-    content = Path(path).read_bytes()
+    with open(path, "rb") as file:
+        content = file.read()
     if content[:2] != b"\x1f\x8b":
         return content
     import gzip

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..data.readers import read_cifar10
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 _SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
@@ -56,7 +60,7 @@ def _unpack(archive: Path, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     with tarfile.open(archive) as tar:
         for member in tar:
-            name = Path(member.name).name
+            name = os.path.basename(member.name)
             content = tar.extractfile(member) if name in wanted else None
             if content is not None:
                 partial = folder / (name + ".partial")

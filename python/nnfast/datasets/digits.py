@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def load_data(
     ValueError
         If ``test_size`` leaves nothing to train on.
     """
-    with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as archive:
+    with np.load(os.path.join(os.path.dirname(__file__), "digits.npz"), allow_pickle=False) as archive:
         x, y = archive["x"], archive["y"].astype(np.int32)
     train, _, test = train_validation_test_split(x, y, validation_size=0, test_size=test_size, stratify=y, seed=seed)
     return train, test

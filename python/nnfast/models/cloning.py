@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,6 +56,8 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     ValueError
         If it is no JSON, or describes no model.
     """
+    import json
+
     try:
         described = json.loads(json_string)
     except ValueError as error:

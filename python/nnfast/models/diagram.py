@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any, NamedTuple
 
 from ..messages import show_shape
@@ -33,8 +33,9 @@ class _Box(NamedTuple):
 
 
 def plot_model(
-    model: Any, to_file: str | Path | None = "model.png", show_shapes: bool = False, show_layer_names: bool = False,
-    rankdir: str = "TB", dpi: int = 200, show_layer_activations: bool = False, show_trainable: bool = False,
+    model: Any, to_file: str | os.PathLike[str] | None = "model.png", show_shapes: bool = False,
+    show_layer_names: bool = False, rankdir: str = "TB", dpi: int = 200, show_layer_activations: bool = False,
+    show_trainable: bool = False,
 ) -> Any:  # fmt: skip
     """Draw a model: a box for each call of a layer, an arrow for each tensor. Needs matplotlib, nothing else.
 

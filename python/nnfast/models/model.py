@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -196,6 +195,8 @@ class Model(Trainer):
         if not self.built:
             return super().__reduce_ex__(protocol)
         content, tensors = saving.described(self)
+        import json
+
         return saving.copied, (json.loads(saving.as_json(content)), tensors, saving.own_objects(self))
 
     def to_json(self, **kwargs: Any) -> str:
@@ -206,6 +207,8 @@ class Model(Trainer):
         **kwargs
             Those of ``json.dumps``.
         """
+        import json
+
         return json.dumps(layer_registry.serialize(self), **kwargs)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:

@@ -71,6 +71,20 @@ def check_number(name: str, value: Any, low: float, high: float = math.inf, *, o
     return number
 
 
+class _Signature:
+    """What help() and editors list of an optimizer: the common settings in place of ``**options``."""
+
+    def __get__(self, _: Any, cls: type) -> inspect.Signature | None:
+        if cls is Optimizer:
+            return None
+        parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
+        own = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+        names = {parameter.name for parameter in own}
+        common = list(inspect.signature(Optimizer).parameters.values())[1:] if len(own) < len(parameters) else []
+        others = [p.replace(kind=p.KEYWORD_ONLY) for p in common if p.name not in names]
+        return inspect.Signature(own[1:] + others)
+
+
 _names: dict[str, int] = {}
 
 
@@ -121,6 +135,8 @@ class Optimizer:
     ValueError
         If a setting is out of its range, or more than one of the three clippings is asked for.
     """
+
+    __signature__ = _Signature()
 
     def __init__(
         self,
@@ -178,16 +194,6 @@ class Optimizer:
         self._learning_rate: Rate = 0.0
         self._equal_rates = np.zeros(0)  # kept between calls
         self._set_learning_rate(learning_rate)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        # help() and editors then list the common settings in place of **options.
-        super().__init_subclass__(**kwargs)
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        own = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
-        names = {parameter.name for parameter in own}
-        common = list(inspect.signature(Optimizer).parameters.values())[1:] if len(own) < len(parameters) else []
-        others = [p.replace(kind=p.KEYWORD_ONLY) for p in common if p.name not in names]
-        cls.__signature__ = inspect.Signature(own[1:] + others)  # type: ignore[attr-defined]
 
     def rule(self) -> tuple[str, dict[str, float]]:
         """Return the name of the C++ rule, of cpp/kernels/optimizers.h, and its hyperparameters."""
