@@ -39,8 +39,10 @@ class Executor::GatherJob final : public Job {
       for (int64_t r = begin; r < end; ++r) std::memcpy(target + r, source + rows[r], sizeof(float));
       return;
     }
-    for (int64_t r = begin; r < end; ++r)
+    for (int64_t r = begin; r < end; ++r) {
       std::memcpy(target + r * input.row_size, source + rows[r] * input.row_size, input.row_size * sizeof(float));
+      if (!last && input.row_size <= kShortRow) ask(source + rows[input.rows + r] * input.row_size, input.row_size);
+    }
   }
 
   void read_from(const std::vector<const float*>& sources) { sources_ = sources; }
@@ -48,10 +50,18 @@ class Executor::GatherJob final : public Job {
   int64_t row_size(int input) const { return inputs_[input].row_size; }
   int64_t num_rows() const { return inputs_.empty() ? 0 : inputs_[0].rows; }
 
-  const int64_t* rows = nullptr;  // of this batch
+  const int64_t* rows = nullptr;  // of this batch and, unless it is the last one, of the next
+  bool last = true;
 
  private:
-  static constexpr int64_t kTaskSize = 16384;
+  // A row of the next batch, which lies anywhere in its data set: it comes while this batch is worked on. Of longer
+  // rows the processor itself soon asks for the rest.
+  static void ask(const float* row, int64_t size) {
+    for (int64_t i = 0; i < size; i += kLine) __builtin_prefetch(row + i);
+    __builtin_prefetch(row + size - 1);
+  }
+
+  static constexpr int64_t kTaskSize = 16384, kShortRow = 8 * kLine;
   struct Input {
     int64_t rows, row_size, rows_a_task;
     Buffer batch;
@@ -245,6 +255,7 @@ int64_t Executor::train(const Feed& feed, double* sums, const std::function<bool
     if (!keep_going()) return s;
     if (feed.rows != nullptr) {
       gather_->rows = feed.rows + s * batch;
+      gather_->last = s + 1 == feed.steps;
     } else {
       for (int i = 0; i < num_inputs; ++i)
         inputs[i] = feed.inputs[i] + (feed.first_row + s * batch) * gather_->row_size(i);

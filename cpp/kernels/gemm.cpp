@@ -47,6 +47,12 @@ NNFAST_INLINE void copy_row(Copying& c) {
 
 // Keeps the compiler from knowing a stride: it would make an index register of its sum with each constant.
 NNFAST_INLINE void hide(int64_t& stride) { asm("" : "+r"(stride)); }
+// And from making use of a stride before this place: what follows from it would wait on the stack, and that took a
+// third of the time of a product of 32 rows and columns.
+NNFAST_INLINE int64_t from_here(int64_t stride) {
+  asm volatile("" : "+r"(stride));
+  return stride;
+}
 
 // One register tile of a block: MT rows, NV vectors of columns, of which the last may be partial.
 struct Tile {
@@ -76,11 +82,11 @@ void tile(const Tile& t) {
   };
 
   // What the chains before the one in the making add up to: in memory, since the registers are taken.
-  const int64_t ldc = block.ldc;
   float* c = t.c;
   float* sum = t.sum;
   // Asked for here, what the end needs arrives while the first chain is made.
   auto ask_rows = [&](const float* x, auto write) NNFAST_LAMBDA {
+    const int64_t ldc = from_here(block.ldc);
     static_for<MT>([&](auto i) NNFAST_LAMBDA {
       for (int64_t j = 0; j < NV * kLanes; j += kLineOfFloats)
         __builtin_prefetch(x + i * ldc + j, decltype(write)::value);
@@ -93,7 +99,6 @@ void tile(const Tile& t) {
   // One of the strides of a is 1. Down a column all rows of a are within reach of one pointer; along its rows three
   // are, with scaled indices: fewer registers to advance.
   constexpr int kReach = 3, kGroups = (MT + kReach - 1) / kReach, kSteps = Partial ? 1 : kUnroll;
-  const int64_t a_k = block.a_k, b_k = t.b_k;
   const float* a[kGroups];
   static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] = t.a + kReach * g * block.a_row; });
   const float* b = t.b;
@@ -102,7 +107,8 @@ void tile(const Tile& t) {
   if (t.ahead) ahead = *t.ahead;
   V acc[MT * NV];
   auto products = [&](int64_t depth, auto along_rows) NNFAST_LAMBDA {
-    int64_t row1 = block.a_row, row2 = 2 * row1, b_k1 = b_k, b_k3 = 3 * b_k;
+    const int64_t a_k = from_here(block.a_k), b_k = from_here(t.b_k);
+    int64_t row1 = from_here(block.a_row), row2 = 2 * row1, b_k1 = b_k, b_k3 = 3 * b_k;
     auto step = [&](auto u, float* to) NNFAST_LAMBDA {
       static_assert(u < 4);
       V bv[NV];
@@ -155,14 +161,16 @@ void tile(const Tile& t) {
     static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = V{}; });
     const int64_t depth = at_most(left, block.chain);
     const int64_t begin = block.k - left;
-    if (a_k == 1)
+    if (block.a_k == 1)
       products(depth, Index<1>{});
     else
       products(depth, Index<0>{});
-    if (begin == 0 && block.accumulate)
+    if (begin == 0 && block.accumulate) {
+      const int64_t ldc = from_here(block.ldc);
       static_for<MT>([&](auto i) NNFAST_LAMBDA {
         static_for<NV>([&](auto j) NNFAST_LAMBDA { store(sum + (i * NV + j) * kLanes, load_row(c + i * ldc, j)); });
       });
+    }
     if (begin > 0 || block.accumulate)
       static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = load(sum + i * kLanes) + acc[i]; });
     left -= block.chain;
@@ -170,14 +178,15 @@ void tile(const Tile& t) {
     static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { store(sum + i * kLanes, acc[i]); });
   }
 
+  const int64_t ldc = from_here(block.ldc);
   if (t.bias)
     static_for<NV>([&](auto j) NNFAST_LAMBDA {
       const V bias = load_row(t.bias, j);
       static_for<MT>([&](auto i) NNFAST_LAMBDA { acc[i * NV + j] += bias; });
     });
   if (block.relu)
-    // Written so that a NaN stays one.
-    static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = select(acc[i] < V{}, V{}, acc[i]); });
+    // In this order a NaN stays one.
+    static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = max(V{}, acc[i]); });
   if (t.slope)
     static_for<MT>([&](auto i) NNFAST_LAMBDA {
       static_for<NV>([&](auto j) NNFAST_LAMBDA {
