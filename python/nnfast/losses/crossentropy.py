@@ -186,8 +186,10 @@ class SparseLoss(LossFunctionWrapper):
             )
 
     def check_target(self, y_true: np.ndarray, output_shape: tuple[int, ...]) -> None:
-        super().check_target(y_true, output_shape)
-        check_classes(self.name, y_true, self._num_classes(output_shape), self.arguments.get("ignore_class"))
+        classes = self._num_classes(output_shape)
+        if not _core.are_classes(y_true, classes):
+            super().check_target(y_true, output_shape)
+            check_classes(self.name, y_true, classes, self.arguments.get("ignore_class"))
 
 
 @registry.add("bce", "BCE")
@@ -341,8 +343,6 @@ def check_classes(name: str, y_true: np.ndarray, num_classes: int, ignore_class:
     ValueError
         If they are not integers from 0 to ``num_classes - 1`` (or `ignore_class`).
     """
-    if _core.are_classes(y_true, num_classes):
-        return
     if y_true.dtype.kind == "f" and not (y_true == np.floor(y_true)).all():
         raise ValueError(
             f"{name}: expected class numbers from 0 to {num_classes - 1}; received fractions such as "

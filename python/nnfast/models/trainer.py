@@ -129,7 +129,7 @@ class Trainer(Layer):
     @property
     def metrics_names(self) -> list[str]:
         """The names of the figures that `evaluate` returns."""
-        return list(self.compile_settings.logs(self.output_names_or_default(None)))
+        return list(self.compile_settings.logs())
 
     @property
     def programs(self) -> Programs:
@@ -369,7 +369,7 @@ class Trainer(Layer):
                 self.programs.remember_batch(key, program)
         compiled.reset()
         loop.train_steps(self, program, arrays, None, 0, 1)
-        logs = compiled.logs(self.output_names_or_default(None))
+        logs = compiled.logs()
         if return_dict:
             return logs
         return next(iter(logs.values())) if len(logs) == 1 else list(logs.values())

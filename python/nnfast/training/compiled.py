@@ -78,6 +78,7 @@ class Compiled:
         self.metrics: list[list[Metric]] = []
         self.weighted: list[list[Metric]] = []
         self.trackers: list[Any] = [self.loss_tracker]  # and every metric, once they are known
+        self._figures: list[tuple[str, Metric, bool]] = []  # prefix, metric, whether it is weighted
 
     def match(self, output_names: Sequence[str], y_shapes: Sequence[Any], pred_shapes: Sequence[Any]) -> None:
         """Give each output its loss and metrics.
@@ -104,6 +105,13 @@ class Compiled:
             lists = _metric_lists(key, self.given[key], output_names)
             for items, (y_shape, pred_shape) in zip(lists, shapes, strict=True):
                 target.append([_as_metric(item, y_shape, pred_shape) for item in items])
+        prefixes = [""] if len(output_names) == 1 else [f"{name}_" for name in output_names]
+        self._figures = [
+            (prefix, metric, groups is self.weighted)
+            for groups in (self.metrics, self.weighted)
+            for prefix, items in zip(prefixes, groups, strict=True)
+            for metric in items
+        ]
         self.matched = True
         self.trackers = [
             self.loss_tracker,
@@ -116,24 +124,19 @@ class Compiled:
         for metric in self.trackers:
             metric.reset_state()
 
-    def logs(self, output_names: Sequence[str]) -> dict[str, Any]:
+    def logs(self) -> dict[str, Any]:
         """Return the figures by name."""
         found: dict[str, Any] = {"loss": self.loss_tracker.result()}
         for tracker in self.output_trackers:
             if tracker is not None:
                 found[tracker.name] = tracker.result()
-        if not (any(self.metrics) or any(self.weighted)):
-            return found
-        for groups in (self.metrics, self.weighted):
-            for name, items in zip(output_names, groups, strict=False):
-                prefix = "" if len(output_names) == 1 else f"{name}_"
-                for metric in items:
-                    value = metric.result()
-                    key = prefix + metric.name
-                    if groups is self.weighted and key in found:
-                        key = f"{prefix}weighted_{metric.name}"
-                    values = value if isinstance(value, dict) else {key: value}
-                    found.update({k: float(v) if getattr(v, "ndim", 0) == 0 else v for k, v in values.items()})
+        for prefix, metric, weighted in self._figures:
+            value = metric.result()
+            key = prefix + metric.name
+            if weighted and key in found:
+                key = f"{prefix}weighted_{metric.name}"
+            values = value if isinstance(value, dict) else {key: value}
+            found.update({k: float(v) if getattr(v, "ndim", 0) == 0 else v for k, v in values.items()})
         return found
 
 

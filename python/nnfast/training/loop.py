@@ -127,11 +127,11 @@ def run_epoch(
             train_steps(model, program, source.arrays, rows, row, now)
             done += now
             if wish == "every":
-                end(step, model.compile_settings.logs(model.output_names_or_default(None)))
+                end(step, model.compile_settings.logs())
             elif wish == "sometimes":
                 elapsed = time.perf_counter() - looked
                 looked += elapsed
-                end(step + now - 1, model.compile_settings.logs(model.output_names_or_default(None)))
+                end(step + now - 1, model.compile_settings.logs())
                 pace = max(1, int(pace * min(4.0, _SECONDS_BETWEEN_LOOKS / max(elapsed, 1e-6))))
             if wish != "never" and getattr(model, flag):
                 return
@@ -232,7 +232,7 @@ def fit(
                 count = min(steps_per_epoch, total - begin)
                 _warn_of_the_end(count, steps_per_epoch)
             _run_generator(model, x, "train", calls, count, class_weight, begin)
-        logs = model.compile_settings.logs(model.output_names_or_default(None))
+        logs = model.compile_settings.logs()
         if validation_data is not None and _is_due(epoch + 1, validation_freq):
             found = _evaluate(model, validation, validation_data, calls, validation_steps)
             logs.update({f"val_{name}": value for name, value in found.items()})
@@ -278,7 +278,7 @@ def _evaluate(model: Any, source: Source | None, batches: Any, calls: Any, steps
         run_epoch(model, source, "test", calls, False, min(source.steps, steps or source.steps))
     else:
         _run_generator(model, batches, "test", calls, steps, None)
-    logs = model.compile_settings.logs(model.output_names_or_default(None))
+    logs = model.compile_settings.logs()
     calls.on_test_end(logs)
     return logs
 
@@ -415,7 +415,7 @@ def _run_generator(
         getattr(calls, f"on_{mode}_batch_begin")(step)
         program = model.programs.get(purpose, source.x, source.structure, source.y, source.weights)
         train_steps(model, program, source.arrays, None, 0, 1)
-        getattr(calls, f"on_{mode}_batch_end")(step, model.compile_settings.logs(model.output_names_or_default(None)))
+        getattr(calls, f"on_{mode}_batch_end")(step, model.compile_settings.logs())
         count = step + 1
         if getattr(model, _STOP[mode]):
             break
