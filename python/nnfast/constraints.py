@@ -7,6 +7,7 @@ from typing import Any
 
 from . import ops
 from .epsilon import EPSILON
+from .numeric import to_real
 from .registry import Registry
 
 
@@ -40,10 +41,15 @@ class MaxNorm(Constraint):
         The largest norm.
     axis : int or sequence of int, default 0
         Over which the norm is taken: 0 for the inputs of a dense kernel, [0, 1, 2] for those of a kernel of Conv2D.
+
+    Raises
+    ------
+    ValueError
+        If `max_value` is no finite number.
     """
 
     def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0):
-        self.max_value = max_value
+        self.max_value = to_real(max_value, "MaxNorm: max_value")
         self.axis = axis
 
     def __call__(self, w: Any) -> Any:
@@ -96,14 +102,19 @@ class MinMaxNorm(Constraint):
         How much of the way is gone at each step: 1 is all of it.
     axis : int or sequence of int, default 0
         Over which the norm is taken, as for :class:`MaxNorm`.
+
+    Raises
+    ------
+    ValueError
+        If a bound or the rate is no finite number.
     """
 
     def __init__(
         self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: int | Sequence[int] = 0
     ):
-        self.min_value = min_value
-        self.max_value = max_value
-        self.rate = rate
+        self.min_value = to_real(min_value, "MinMaxNorm: min_value")
+        self.max_value = to_real(max_value, "MinMaxNorm: max_value")
+        self.rate = to_real(rate, "MinMaxNorm: rate")
         self.axis = axis
 
     def __call__(self, w: Any) -> Any:

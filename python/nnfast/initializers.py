@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import random
+from .numeric import check_reals, real, to_real
 from .registry import Registry
 
 Shape = Sequence[int]
@@ -65,9 +66,15 @@ class Constant(Initializer):
     ----------
     value : float or array-like, default 0.0
         The value; an array must broadcast to the shape asked for.
+
+    Raises
+    ------
+    ValueError
+        If `value` is no number and no array of numbers.
     """
 
     def __init__(self, value: Any = 0.0):
+        check_reals(value, "Constant: value")
         self.value = value
 
     def __call__(self, shape: Shape, dtype: Any = None) -> np.ndarray:
@@ -89,11 +96,13 @@ class Identity(Initializer):
     Raises
     ------
     ValueError
+        If `gain` is no finite number.
+    ValueError
         When called, if the shape has not two dimensions.
     """
 
     def __init__(self, gain: float = 1.0):
-        self.gain = gain
+        self.gain = to_real(gain, "Identity: gain")
 
     def __call__(self, shape: Shape, dtype: Any = None) -> np.ndarray:
         if len(shape) != 2:
@@ -163,12 +172,17 @@ class RandomNormal(RandomInitializer):
         The standard deviation.
     seed : int or SeedGenerator, optional
         See :class:`RandomInitializer`.
+
+    Raises
+    ------
+    ValueError
+        If one of the two is no finite number.
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None):
         super().__init__(seed)
-        self.mean = mean
-        self.stddev = stddev
+        self.mean = to_real(mean, f"{type(self).__name__}: mean")
+        self.stddev = to_real(stddev, f"{type(self).__name__}: stddev")
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         return _affine(generator.standard_normal(shape, np.float32), self.stddev, self.mean)
@@ -189,12 +203,17 @@ class TruncatedNormal(RandomInitializer):
         The standard deviation before truncation; after it, 0.87962566 times as much.
     seed : int or SeedGenerator, optional
         See :class:`RandomInitializer`.
+
+    Raises
+    ------
+    ValueError
+        If one of the two is no finite number.
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None):
         super().__init__(seed)
-        self.mean = mean
-        self.stddev = stddev
+        self.mean = to_real(mean, f"{type(self).__name__}: mean")
+        self.stddev = to_real(stddev, f"{type(self).__name__}: stddev")
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         return _affine(_truncated_normal(generator, shape), self.stddev, self.mean)
@@ -215,12 +234,17 @@ class RandomUniform(RandomInitializer):
         The bound above, which no draw reaches.
     seed : int or SeedGenerator, optional
         See :class:`RandomInitializer`.
+
+    Raises
+    ------
+    ValueError
+        If one of the two is no finite number.
     """
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None):
         super().__init__(seed)
-        self.minval = minval
-        self.maxval = maxval
+        self.minval = to_real(minval, "RandomUniform: minval")
+        self.maxval = to_real(maxval, "RandomUniform: maxval")
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         return _uniform(generator, shape, self.minval, self.maxval)
@@ -262,7 +286,7 @@ class VarianceScaling(RandomInitializer):
         input_axes: Sequence[int] | None = None,
         output_axes: Sequence[int] | None = None,
     ):
-        if scale <= 0.0:
+        if (real(scale) or 0.0) <= 0.0:
             raise ValueError(f"Argument `scale` must be positive float. Received: scale={scale}")
         modes = ("fan_in", "fan_out", "fan_avg")
         if mode not in modes:
@@ -375,12 +399,14 @@ class Orthogonal(RandomInitializer):
     Raises
     ------
     ValueError
+        If `gain` is no finite number.
+    ValueError
         When called, if the shape has fewer than two dimensions.
     """
 
     def __init__(self, gain: float = 1.0, seed: Any = None):
         super().__init__(seed)
-        self.gain = gain
+        self.gain = to_real(gain, "Orthogonal: gain")
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         if len(shape) < 2:

@@ -56,3 +56,29 @@ def to_integers(value: Any, what: str) -> list[int]:
     if numbers is None:
         raise ValueError(f"{what}: expected integers; received {value!r}")
     return list(numbers)
+
+
+def to_real(value: Any, what: str) -> float:
+    """Return a finite number as Python's.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    number = real(value)
+    if number is None:
+        raise ValueError(f"{what}: expected a finite number; received {value!r}")
+    return number
+
+
+def check_reals(value: Any, what: str) -> None:
+    """Check that a value is a number or an array of numbers.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    if np.asarray(value).dtype.kind not in "biuf":
+        raise ValueError(f"{what}: expected a number or an array of numbers; received {value!r}")

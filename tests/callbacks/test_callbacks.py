@@ -595,3 +595,33 @@ class TestBackup:
         for wrong in ("batch", 0.15, 0):
             with pytest.raises(ValueError, match="Invalid value for argument `save_freq`. Received: save_freq="):
                 callbacks.BackupAndRestore("x", save_freq=wrong)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: callbacks.EarlyStopping(patience="a"),
+            "EarlyStopping: expected patience to be a number; received 'a'",
+        ),
+        (lambda: callbacks.EarlyStopping(min_delta=None), "EarlyStopping: expected min_delta to be a number"),
+        (lambda: callbacks.EarlyStopping(start_from_epoch="a"), "expected start_from_epoch to be a number"),
+        (lambda: callbacks.ReduceLROnPlateau(factor="a"), "ReduceLROnPlateau: expected factor to be a number"),
+        (lambda: callbacks.ReduceLROnPlateau(cooldown=None), "ReduceLROnPlateau: expected cooldown to be a number"),
+        (lambda: callbacks.ReduceLROnPlateau(min_lr="a"), "ReduceLROnPlateau: expected min_lr to be a number"),
+        (lambda: callbacks.MaxTime("a"), "MaxTime: expected `seconds` above 0; received 'a'"),
+    ],
+)
+def test_settings_that_are_no_numbers(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_settings_that_are_numbers_all_the_same():
+    assert callbacks.EarlyStopping(patience=math.inf, min_delta=np.float32(0.5)).min_delta == 0.5
+    assert callbacks.MaxTime(math.inf).seconds == math.inf
+
+
+def test_a_schedule_is_a_function():
+    with pytest.raises(TypeError, match="LearningRateScheduler: expected a function of the epoch; received 3"):
+        callbacks.LearningRateScheduler(3)

@@ -103,6 +103,8 @@ def test_they_are_saved_with_the_model(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: Normalization("a"), "expected axis to be integers, or None; received 'a'"),
+        (lambda: MinMaxScaling(0.5), "expected axis to be integers, or None; received 0.5"),
         (lambda: Normalization(mean=1.0), "expected both mean and variance, or neither"),
         (lambda: MinMaxScaling(maximum=1.0), "expected both minimum and maximum, or neither"),
         (lambda: Normalization(2)(X), r"expected input with an axis 2; received shape \(50, 3\)"),

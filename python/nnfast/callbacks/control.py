@@ -113,7 +113,7 @@ class MaxTime(Callback):
 
     def __init__(self, seconds: float, verbose: int = 0) -> None:
         super().__init__()
-        if not seconds > 0:
+        if not (isinstance(seconds, (int, float, np.number)) and seconds > 0):
             raise ValueError(f"MaxTime: expected `seconds` above 0; received {seconds!r}")
         self.seconds = seconds
         self.verbose = verbose
@@ -154,11 +154,13 @@ class LearningRateScheduler(Callback):
     ValueError
         In training, if `schedule` returns no number.
     TypeError
-        In training, if the optimizer has a schedule of its own.
+        If `schedule` is no function; in training, if the optimizer has a schedule of its own.
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
+        if not callable(schedule):
+            raise TypeError(f"LearningRateScheduler: expected a function of the epoch; received {schedule!r}")
         self.schedule = schedule
         self.verbose = verbose
 

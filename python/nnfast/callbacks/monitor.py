@@ -5,10 +5,17 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 from ..messages import say
 from .callback import Callback, Logs
+
+
+def _number(callback: Callback, name: str, value: Any) -> Any:
+    if not isinstance(value, Real):
+        raise ValueError(f"{type(callback).__name__}: expected {name} to be a number; received {value!r}")
+    return value
 
 
 class MonitorCallback(Callback):
@@ -44,7 +51,7 @@ class MonitorCallback(Callback):
         self.monitor = monitor
         self.mode = mode
         self.best = baseline
-        self.min_delta = abs(min_delta)
+        self.min_delta = abs(_number(self, "min_delta", min_delta))
         self.monitor_op: Callable[[Any, Any], bool] | None = None
 
     def _set_monitor_op(self) -> None:
@@ -112,6 +119,11 @@ class EarlyStopping(MonitorCallback):
         At the end put the weights of the best epoch back.
     start_from_epoch : int, default 0
         How many epochs pass before the figure is watched.
+
+    Raises
+    ------
+    ValueError
+        If what should be a number is none.
     """
 
     def __init__(
@@ -126,11 +138,11 @@ class EarlyStopping(MonitorCallback):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
-        self.patience = patience
+        self.patience = _number(self, "patience", patience)
         self.verbose = verbose
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.start_from_epoch = _number(self, "start_from_epoch", start_from_epoch)
         self.wait = 0
         self.stopped_epoch = 0
         self.best_epoch = 0
@@ -194,7 +206,7 @@ class ReduceLROnPlateau(MonitorCallback):
     Raises
     ------
     ValueError
-        If `factor` is not below 1.
+        If `factor` is not below 1, or what should be a number is none.
     TypeError
         In training, if the optimizer has a schedule of its own.
     """
@@ -211,13 +223,13 @@ class ReduceLROnPlateau(MonitorCallback):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
-        if factor >= 1.0:
+        if _number(self, "factor", factor) >= 1.0:
             raise ValueError(f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={factor}")
         self.factor = factor
-        self.patience = patience
+        self.patience = _number(self, "patience", patience)
         self.verbose = verbose
-        self.cooldown = cooldown
-        self.min_lr = min_lr
+        self.cooldown = _number(self, "cooldown", cooldown)
+        self.min_lr = _number(self, "min_lr", min_lr)
         self.wait = 0
         self.cooldown_counter = 0
 

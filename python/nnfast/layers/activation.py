@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import activations, constraints, initializers, ops, regularizers
-from ..numeric import integers, real
+from ..numeric import integers, real, to_real
 from .layer import Layer, layer_registry
 
 
@@ -105,11 +105,16 @@ class ELU(Layer):
         Minus the limit to the left.
     **kwargs
         Those of :class:`Layer`.
+
+    Raises
+    ------
+    ValueError
+        If `alpha` is no finite number.
     """
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
-        self.alpha = alpha
+        self.alpha = to_real(alpha, f"ELU {self.name!r}: alpha")
         self._build_at_init()
 
     def call(self, inputs: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..epsilon import EPSILON
+from ..numeric import check_reals, integers
 from .layer import Layer, layer_registry
 
 
@@ -25,10 +26,17 @@ class Rescaling(Layer):
         What is added.
     **kwargs
         Those of :class:`Layer`.
+
+    Raises
+    ------
+    ValueError
+        If one of the two is neither a number nor an array of numbers.
     """
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
+        for key, value in (("scale", scale), ("offset", offset)):
+            check_reals(value, f"Rescaling {self.name!r}: {key}")
         self.scale = scale
         self.offset = offset
         self._build_at_init()
@@ -59,6 +67,10 @@ class _Adapted(Layer):
 
     def __init__(self, axis: int | Sequence[int] | None, given: Sequence[Any], **kwargs: Any):
         super().__init__(**kwargs)
+        if axis is not None and integers(axis) is None:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: expected axis to be integers, or None; received {axis!r}"
+            )
         self.axis = axis
         if (given[0] is None) != (given[1] is None):
             names = " and ".join(self.statistics)
@@ -67,7 +79,7 @@ class _Adapted(Layer):
         self._weights: list[Any] = []
 
     def _kept_axes(self, shape: Sequence[int | None]) -> list[int]:
-        axes = [] if self.axis is None else [self.axis] if isinstance(self.axis, int) else list(self.axis)
+        axes = integers(() if self.axis is None else self.axis) or ()
         if any(not -len(shape) <= axis < len(shape) for axis in axes):
             raise ValueError(
                 f"{type(self).__name__} {self.name!r}: expected input with an axis {self.axis}; "

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _core, ops
 from ..epsilon import EPSILON
+from ..numeric import real
 from .loss import LossFunctionWrapper, PairedLoss, batch_of, paired, registry
 
 
@@ -318,8 +319,8 @@ class CategoricalGeneralizedCrossEntropy(SparseLoss):
         name: str = "categorical_generalized_cross_entropy",
         dtype: Any = None,
     ):
-        if not 0 < q < 1:
-            raise ValueError(f"CategoricalGeneralizedCrossEntropy: expected q above 0 and below 1; received {q}")
+        if not 0 < (real(q) or 0.0) < 1:
+            raise ValueError(f"CategoricalGeneralizedCrossEntropy: expected q above 0 and below 1; received {q!r}")
         super().__init__(categorical_generalized_cross_entropy, reduction, name, dtype, q=q)
 
 
@@ -331,8 +332,9 @@ def check_smoothing(label_smoothing: float) -> None:
     ValueError
         If it is not from 0 to 1.
     """
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing: expected a share from 0 to 1; received {label_smoothing}")
+    number = real(label_smoothing)
+    if number is None or not 0 <= number <= 1:
+        raise ValueError(f"label_smoothing: expected a share from 0 to 1; received {label_smoothing!r}")
 
 
 def check_classes(name: str, y_true: np.ndarray, num_classes: int, ignore_class: int | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import activations, ops
 from ..epsilon import EPSILON
+from ..numeric import check_reals, to_real
 from .crossentropy import binary_crossentropy, check_smoothing
 from .loss import PairedLoss, paired, registry
 
@@ -121,7 +122,7 @@ class BinaryFocalCrossentropy(PairedLoss):
     Raises
     ------
     ValueError
-        If `label_smoothing` is not from 0 to 1.
+        If `label_smoothing` is not from 0 to 1, or `alpha` or `gamma` is no number.
     """
 
     def __init__(
@@ -137,6 +138,8 @@ class BinaryFocalCrossentropy(PairedLoss):
         dtype: Any = None,
     ):
         check_smoothing(label_smoothing)
+        to_real(alpha, f"{name}: alpha")
+        to_real(gamma, f"{name}: gamma")
         super().__init__(
             binary_focal_crossentropy, reduction, name, dtype, apply_class_balancing=apply_class_balancing,
             alpha=alpha, gamma=gamma, from_logits=from_logits, label_smoothing=label_smoothing, axis=axis,
@@ -165,7 +168,7 @@ class CategoricalFocalCrossentropy(PairedLoss):
     Raises
     ------
     ValueError
-        If `label_smoothing` is not from 0 to 1.
+        If `label_smoothing` is not from 0 to 1, or `alpha` or `gamma` is no number.
     """
 
     def __init__(
@@ -180,6 +183,8 @@ class CategoricalFocalCrossentropy(PairedLoss):
         dtype: Any = None,
     ):
         check_smoothing(label_smoothing)
+        check_reals(alpha, f"{name}: alpha")
+        to_real(gamma, f"{name}: gamma")
         super().__init__(
             categorical_focal_crossentropy, reduction, name, dtype, alpha=alpha, gamma=gamma,
             from_logits=from_logits, label_smoothing=label_smoothing, axis=axis,

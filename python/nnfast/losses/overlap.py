@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import ops
 from ..epsilon import EPSILON
+from ..numeric import to_real
 from .loss import PairedLoss, paired, registry
 
 Axis = int | Sequence[int] | None
@@ -65,6 +66,11 @@ class Tversky(PairedLoss):
         The axes of a mask; by default all, the batch included.
     reduction, name, dtype
         As in :class:`Loss`.
+
+    Raises
+    ------
+    ValueError
+        If `alpha` or `beta` is no finite number.
     """
 
     def __init__(
@@ -76,4 +82,6 @@ class Tversky(PairedLoss):
         axis: Axis = None,
         dtype: Any = None,
     ):
+        to_real(alpha, f"{name}: alpha")
+        to_real(beta, f"{name}: beta")
         super().__init__(tversky, reduction, name, dtype, alpha=alpha, beta=beta, axis=axis)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from .. import activations, ops
 from ..epsilon import EPSILON
 from .loss import PairedLoss, paired, registry
@@ -127,8 +129,8 @@ class Huber(PairedLoss):
         name: str = "huber_loss",
         dtype: Any = None,
     ):
-        if not delta > 0:
-            raise ValueError(f"Huber: expected delta above 0; received {delta}")
+        if not (isinstance(delta, (int, float, np.number)) and delta > 0):
+            raise ValueError(f"Huber: expected delta above 0; received {delta!r}")
         super().__init__(huber, reduction, name, dtype, delta=delta)
 
 
