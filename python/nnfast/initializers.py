@@ -96,9 +96,7 @@ class Identity(Initializer):
     Raises
     ------
     ValueError
-        If `gain` is no finite number.
-    ValueError
-        When called, if the shape has not two dimensions.
+        If `gain` is no finite number; when called, if the shape has not two dimensions.
     """
 
     def __init__(self, gain: float = 1.0):
@@ -176,7 +174,7 @@ class RandomNormal(RandomInitializer):
     Raises
     ------
     ValueError
-        If one of the two is no finite number.
+        If `mean` or `stddev` is no finite number.
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None):
@@ -207,7 +205,7 @@ class TruncatedNormal(RandomInitializer):
     Raises
     ------
     ValueError
-        If one of the two is no finite number.
+        If `mean` or `stddev` is no finite number.
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None):
@@ -238,7 +236,7 @@ class RandomUniform(RandomInitializer):
     Raises
     ------
     ValueError
-        If one of the two is no finite number.
+        If `minval` or `maxval` is no finite number.
     """
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None):
@@ -399,9 +397,7 @@ class Orthogonal(RandomInitializer):
     Raises
     ------
     ValueError
-        If `gain` is no finite number.
-    ValueError
-        When called, if the shape has fewer than two dimensions.
+        If `gain` is no finite number; when called, if the shape has fewer than two dimensions.
     """
 
     def __init__(self, gain: float = 1.0, seed: Any = None):

@@ -118,6 +118,8 @@ class Registry:
         self.kind = kind
         self.base = base
         self.classes: dict[str, type] = {}  # by class name: what a message lists and tests walk
+        self._added: list[tuple[Any, tuple[str, ...]]] = []  # each with its aliases
+        self._named = 0  # how many of those have their names below
         self._names: dict[str, Any] = {}  # by every name that is understood
         self._shown: list[str] = []  # the name of each that a message lists
         families[kind] = self
@@ -126,14 +128,21 @@ class Registry:
         """Return a decorator that enters a class by its name, its name in snake case, and `aliases`."""
 
         def enter(cls: type[Item]) -> type[Item]:
-            snake, lower = snake_case(cls.__name__), cls.__name__.lower()
             self.classes[cls.__name__] = cls
-            self._shown.append(lower if lower in aliases else snake)
-            for name in (cls.__name__, snake, *aliases):
-                self._names[name] = cls
+            self._added.append((cls, aliases))
             return cls
 
         return enter
+
+    def _name_added(self) -> None:
+        """Find the names of classes: not when they are entered, which would make the package's import longer."""
+        for number in range(self._named, len(self._added)):  # two threads at once find the same
+            cls, aliases = self._added[number]
+            snake, lower = snake_case(cls.__name__), cls.__name__.lower()
+            self._shown.append(lower if lower in aliases else snake)
+            for name in (cls.__name__, snake, *aliases):
+                self._names[name] = cls
+            self._named = number + 1
 
     def find(self, name: str, custom: Mapping[str, Any] | None = None) -> Any:
         """Return the class of this name.
@@ -143,6 +152,7 @@ class Registry:
         ValueError
             If no class has the name; the message lists the names there are, the closest first.
         """
+        self._name_added()
         for names in (custom or {}, self._names, custom_objects):
             if name in names:
                 return names[name]

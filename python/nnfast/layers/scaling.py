@@ -30,7 +30,7 @@ class Rescaling(Layer):
     Raises
     ------
     ValueError
-        If one of the two is neither a number nor an array of numbers.
+        If `scale` or `offset` is neither a number nor an array of numbers.
     """
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any):
