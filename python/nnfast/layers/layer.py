@@ -124,10 +124,18 @@ class Layer:
     # --- weights ------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
+        known: set[int] | None = None
         for item in _held_by(value):
-            if isinstance(item, Variable) and not any(item is known for known in self._own_weights):
+            if not isinstance(item, (Variable, Layer)):
+                continue
+            if known is None:
+                known = {id(one) for one in (self, *self._sublayers, *self._own_weights)}
+            if id(item) in known:
+                continue
+            known.add(id(item))
+            if isinstance(item, Variable):
                 self._enter_weight(item)
-            elif isinstance(item, Layer) and not any(item is known for known in (self, *self._sublayers)):
+            else:
                 self._sublayers.append(item)
                 note_change()
         object.__setattr__(self, name, value)
