@@ -39,9 +39,10 @@ class Executor::GatherJob final : public Job {
       for (int64_t r = begin; r < end; ++r) std::memcpy(target + r, source + rows[r], sizeof(float));
       return;
     }
+    const bool ask_next = !last && input.row_size > 0 && input.row_size <= kShortRow;
     for (int64_t r = begin; r < end; ++r) {
       std::memcpy(target + r * input.row_size, source + rows[r] * input.row_size, input.row_size * sizeof(float));
-      if (!last && input.row_size <= kShortRow) ask(source + rows[input.rows + r] * input.row_size, input.row_size);
+      if (ask_next) ask(source + rows[input.rows + r] * input.row_size, input.row_size);
     }
   }
 

@@ -46,7 +46,10 @@ __all__ = [
 ]  # fmt: skip
 
 # What few programs use is imported when it is asked for: {name: its module}.
-_LATER = {"data": "data", "datasets": "datasets", "diagnose": "diagnostics", "kernels": "kernels", "utils": "utils"}
+_LATER = {
+    "data": "data", "datasets": "datasets", "diagnose": "diagnostics", "diagnostics": "diagnostics",
+    "kernels": "kernels", "plots": "plots", "utils": "utils",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

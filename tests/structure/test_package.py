@@ -44,7 +44,7 @@ def test_names_imported_when_asked_for():
     printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     assert printed.split() == ["nnfast.datasets.digits", "False"]
     assert set(nnfast.__all__) <= set(dir(nnfast))
-    for name in nnfast.__all__:
+    for name in [*nnfast.__all__, "diagnostics", "plots"]:
         assert getattr(nnfast, name) is not None
     with pytest.raises(AttributeError, match=r"^module 'nnfast' has no attribute 'absent'$"):
         nnfast.absent  # noqa: B018
