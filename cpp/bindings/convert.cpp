@@ -2,6 +2,8 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "bindings/array_memory.h"
 
 namespace nnfast {
@@ -88,6 +90,14 @@ py::array new_array(const Spec& spec) {
   if (spec.dtype == DType::i32) return py::array_t<int32_t>(sizes, reinterpret_cast<int32_t*>(data), owner);
   return py::array_t<float>(sizes, data, owner);
 }
+
+py::array copy_of(const float* data, const Spec& spec) {
+  py::array array = new_array(spec);
+  std::copy_n(data, spec.shape.size(), data_of(array));
+  return array;
+}
+
+float* data_of(const py::array& array) { return static_cast<float*>(const_cast<void*>(array.data())); }
 
 py::array to_dense(const py::handle& value) {
   auto array = py::array::ensure(value);

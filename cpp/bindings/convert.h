@@ -22,6 +22,9 @@ Shape shape_of(const py::array& array);
 py::tuple to_tuple(const Shape& shape);
 // A new array of the spec's shape and type.
 py::array new_array(const Spec& spec);
+// A new array with these contents.
+py::array copy_of(const float* data, const Spec& spec);
+float* data_of(const py::array& array);
 // A C-ordered array of float32, or of int32 where the given one holds integers or booleans; the same object where it
 // already is one.
 py::array to_dense(const py::handle& value);

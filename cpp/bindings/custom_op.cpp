@@ -9,13 +9,6 @@ namespace {
 constexpr double kCallCost = 2e4;
 constexpr double kElementCost = 2;
 
-// A copy: the function may keep it, while the executor uses its memory again.
-py::array copy_of(const float* data, const Spec& spec) {
-  py::array array = new_array(spec);
-  std::copy_n(data, spec.shape.size(), static_cast<float*>(array.mutable_data()));
-  return array;
-}
-
 }  // namespace
 
 std::vector<Spec> CustomOp::infer(const std::vector<Spec>& inputs) {
@@ -38,7 +31,7 @@ Requirements CustomOp::require(const std::vector<bool>& wanted) {
 
 void CustomOp::forward(const Args& args, int, int64_t, Worker&) const {
   py::gil_scoped_acquire acquire;
-  py::tuple given(inputs_.size());
+  py::tuple given(inputs_.size());  // of copies: the function may keep them, while the executor uses the memory again
   for (size_t i = 0; i < inputs_.size(); ++i) given[i] = copy_of(args.inputs[i], inputs_[i]);
   store(forward_(*given), output_.shape, "forward", args.outputs[0]);
 }

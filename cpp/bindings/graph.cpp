@@ -26,12 +26,6 @@ DType to_dtype(const std::string& name) {
   return name == "float32" ? DType::f32 : DType::i32;
 }
 
-py::array copy_of(const float* data, const Spec& spec) {
-  py::array array = new_array(spec);
-  std::copy_n(data, spec.shape.size(), static_cast<float*>(array.mutable_data()));
-  return array;
-}
-
 // The array's memory, once it is dense, of the planned type, and of the planned shape (beyond the rows, where only
 // those may differ). Arrays that had to be converted are kept alive in `held`.
 const float* checked_data(const py::handle& given, const Spec& spec, bool any_rows, int index,

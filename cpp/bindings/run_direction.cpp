@@ -15,8 +15,6 @@
 namespace nnfast {
 namespace {
 
-float* data_of(const py::array& array) { return static_cast<float*>(const_cast<void*>(array.data())); }
-
 // Scratch memory outlives a call, since the first touch of fresh pages costs more than most kernels, up to this size.
 constexpr int64_t kKeptScratch = int64_t{16} << 20;  // floats
 

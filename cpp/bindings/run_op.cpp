@@ -14,8 +14,6 @@
 namespace nnfast {
 namespace {
 
-float* data_of(const py::array& array) { return static_cast<float*>(const_cast<void*>(array.data())); }
-
 py::tuple run_op(const std::string& name, const std::vector<py::object>& inputs, const py::dict& attributes,
                  const std::optional<std::vector<py::object>>& output_grads,
                  std::optional<std::vector<bool>> wanted_grads, int threads, uint64_t seed, uint64_t step) {
