@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+Found = TypeVar("Found")
 
 
 def integer(value: Any) -> int | None:
@@ -30,6 +32,12 @@ def real(value: Any) -> float | None:
     return number if abs(number) <= sys.float_info.max else None
 
 
+def _found(found: Found | None, value: Any, what: str, kind: str) -> Found:
+    if found is None:
+        raise ValueError(f"{what}: expected {kind}; received {value!r}")
+    return found
+
+
 def to_integer(value: Any, what: str) -> int:
     """Return an integer as Python's.
 
@@ -38,10 +46,7 @@ def to_integer(value: Any, what: str) -> int:
     ValueError
         If it is anything else.
     """
-    number = integer(value)
-    if number is None:
-        raise ValueError(f"{what}: expected an integer; received {value!r}")
-    return number
+    return _found(integer(value), value, what, "an integer")
 
 
 def to_integers(value: Any, what: str) -> list[int]:
@@ -52,10 +57,7 @@ def to_integers(value: Any, what: str) -> list[int]:
     ValueError
         If it is anything else.
     """
-    numbers = integers(value)
-    if numbers is None:
-        raise ValueError(f"{what}: expected integers; received {value!r}")
-    return list(numbers)
+    return list(_found(integers(value), value, what, "integers"))
 
 
 def to_real(value: Any, what: str) -> float:
@@ -66,10 +68,7 @@ def to_real(value: Any, what: str) -> float:
     ValueError
         If it is anything else.
     """
-    number = real(value)
-    if number is None:
-        raise ValueError(f"{what}: expected a finite number; received {value!r}")
-    return number
+    return _found(real(value), value, what, "a finite number")
 
 
 def check_reals(value: Any, what: str) -> None:

@@ -194,9 +194,9 @@ class Model(Trainer):
         """Have ``pickle`` and ``copy`` make a model of its own: what a file holds, and the user's classes by name."""
         if not self.built:
             return super().__reduce_ex__(protocol)
-        content, tensors = saving.described(self)
         import json
 
+        content, tensors = saving.described(self)
         return saving.copied, (json.loads(saving.as_json(content)), tensors, saving.own_objects(self))
 
     def to_json(self, **kwargs: Any) -> str:
