@@ -77,9 +77,11 @@ py::array view(const py::object& owner, const Buffer& buffer) {
 
 // The array's memory, to be changed in place.
 float* in_place(py::array array, const char* name, py::ssize_t size) {
-  check(array.dtype().equal(py::dtype::of<float>()) && (array.flags() & py::array::c_style) && array.writeable(), name,
-        " is changed in place: expected a writeable, C-ordered float32 array; received dtype ",
-        std::string(py::str(array.dtype())), array.writeable() ? "" : ", read-only");
+  // NumPy's words for a dtype take longer than a small step: they are asked for only where they are wanted.
+  if (!py::array_t<float, py::array::c_style>::check_(array) || !array.writeable())
+    throw Error(std::string(name) +
+                " is changed in place: expected a writeable, C-ordered float32 array; received dtype " +
+                std::string(py::str(array.dtype())) + (array.writeable() ? "" : ", read-only"));
   check(array.size() == size, name, " has ", array.size(), " elements, the parameters have ", size);
   return static_cast<float*>(array.mutable_data());
 }
