@@ -12,7 +12,9 @@ namespace {
 int64_t to_int64(const py::handle& value, const std::string& name) {
   int overflow = 0;
   const int64_t number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
-  check(overflow == 0, name, ": expected an integer of at most 64 bits, received ", std::string(py::str(value)));
+  // Not check, which would have the value written out for each attribute of each call.
+  if (overflow != 0)
+    throw Error(name + ": expected an integer of at most 64 bits, received " + std::string(py::str(value)));
   return number;
 }
 
