@@ -407,15 +407,18 @@ void pack_rows(int64_t m, int64_t k, int height, const float* a, int64_t lda, bo
 }
 
 void column_sums(int64_t m, int64_t n, const float* x, int64_t ldx, float* out) {
-  constexpr int kWide = 4;
   int64_t j = 0;
-  for (; j + kWide * kLanes <= n; j += kWide * kLanes) {
-    V sum[kWide];
-    static_for<kWide>([&](auto v) NNFAST_LAMBDA { sum[v] = V{}; });
-    for (int64_t i = 0; i < m; ++i)
-      static_for<kWide>([&](auto v) NNFAST_LAMBDA { sum[v] += load(x + i * ldx + j + v * kLanes); });
-    static_for<kWide>([&](auto v) NNFAST_LAMBDA { store(out + j + v * kLanes, sum[v]); });
-  }
+  auto vectors = [&](auto wide) NNFAST_LAMBDA {
+    for (; j + wide * kLanes <= n; j += wide * kLanes) {
+      V sum[wide];
+      static_for<wide>([&](auto v) NNFAST_LAMBDA { sum[v] = V{}; });
+      for (int64_t i = 0; i < m; ++i)
+        static_for<wide>([&](auto v) NNFAST_LAMBDA { sum[v] += load(x + i * ldx + j + v * kLanes); });
+      static_for<wide>([&](auto v) NNFAST_LAMBDA { store(out + j + v * kLanes, sum[v]); });
+    }
+  };
+  vectors(Index<4>{});
+  vectors(Index<2>{});
   for (; j < n; j += kLanes) {
     const int64_t left = at_most(n - j, kLanes);
     V sum{};

@@ -19,14 +19,16 @@ NNFAST_INLINE V positive(double epsilon) { return all(epsilon > 1e-37 ? epsilon 
 // A NaN comes through each of these.
 NNFAST_INLINE V clip(V x, V limit) { return max(-limit, min(limit, x)); }
 NNFAST_INLINE V sign(V x) { return x > 0 ? V{} + 1 : (x < 0 ? V{} - 1 : x); }
-// a / (√x + ε) for x >= 0, within 3 ULP. AVX-512's root and division take 33 cycles a vector of 16 on Zen 4, an
-// estimate of 14 bits and a Newton step each take 10: it decides the step of a model that fits the cache.
+// a / (√x + ε) for x >= 0, within 4 ULP. AVX-512's root and division take 33 cycles a vector of 16 on Zen 4, an
+// estimate of 14 bits and a Newton step each take 10: it decides the step of a model that fits the cache. The least and
+// the most by their own instructions: GCC 12 makes two of each where one side is a constant. A NaN comes through them.
 NNFAST_INLINE V over_root(V a, V x, V epsilon) {
 #if defined(__AVX512F__)
-  x = min(max(x, all(1.2e-38)), all(3.4e38));  // where the estimates are finite; what is cut off is below any ε
+  // Where the estimates are finite; what is cut off is below any ε.
+  x = (V)_mm512_max_ps((__m512)all(1.2e-38), _mm512_min_ps((__m512)all(3.4e38), (__m512)x));
   const V r = __builtin_ia32_rsqrt14ps512_mask(x, V{}, 0xffff);
   const V s = x * r;
-  const V d = s + 0.5f * r * (x - s * s) + epsilon;
+  const V d = s * (1.5f - 0.5f * (s * r)) + epsilon;
   const V q = __builtin_ia32_rcp14ps512_mask(d, V{}, 0xffff);
   return a * (q + q * (1 - d * q));
 #else
@@ -229,7 +231,7 @@ struct RAdam {
     V &m = slots[0], &v = slots[1];
     m += (g - m) * rest_1;
     v += (g * g - v) * rest_2;
-    p -= rectified ? over_root(alpha * m, v, epsilon) : alpha * m;
+    p -= alpha * (rectified ? over_root(m, v, epsilon) : m);
   }
 };
 
@@ -251,8 +253,9 @@ struct Lion {
   }
 };
 
-template <class Rule>
-void step(const UpdateArgs& args) {
+// Plain: the gradient as it is, and no decay, which most models have: a sixth of Adam's time with AVX-512.
+template <class Rule, bool Plain>
+void steps(const UpdateArgs& args) {
   const Rule rule(args);
   const V scale = broadcast(args.gradient_scale), limit = broadcast(args.clip_value);
   const V decay = all(args.learning_rate * args.weight_decay);
@@ -263,8 +266,11 @@ void step(const UpdateArgs& args) {
   for (int s = 0; s < Rule::kSlots; ++s) slots[s] = args.slots[s];
 
   auto apply = [&](V& p, V g, V* values) NNFAST_LAMBDA {
-    p -= p * decay;
-    rule.step(p, clip(g * scale, limit), values);
+    if constexpr (!Plain) {
+      p -= p * decay;
+      g = clip(g * scale, limit);
+    }
+    rule.step(p, g, values);
   };
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
@@ -281,6 +287,14 @@ void step(const UpdateArgs& args) {
     store_first(parameters + i, p, rest);
     static_for<Rule::kSlots>([&](auto s) NNFAST_LAMBDA { store_first(slots[s] + i, values[s], rest); });
   }
+}
+
+template <class Rule>
+void step(const UpdateArgs& args) {
+  if (args.gradient_scale == 1 && args.clip_value == __builtin_inff() && args.weight_decay == 0)
+    steps<Rule, true>(args);
+  else
+    steps<Rule, false>(args);
 }
 
 typedef double VD __attribute__((vector_size(kLanes * 4)));

@@ -7,32 +7,42 @@
 
 namespace nnfast {
 
-// Phase i of the result holds the tasks of phase i of every list, one list after the other.
+// Phase i of the result holds the tasks of phase i of every list, each list spread evenly over the others: tasks of
+// different lists take different times, and threads that take equal stretches of tasks should end together.
 class SideBySide {
  public:
   void add(const std::vector<Phase>& list) {
-    lists_.push_back(list);
-    if (phases_.size() < list.size()) phases_.resize(list.size(), Phase{0, 0});
+    const int number = lists_++;
+    if (phases_.size() < list.size()) {
+      phases_.resize(list.size(), Phase{0, 0});
+      turns_.resize(list.size());
+    }
     for (size_t i = 0; i < list.size(); ++i) {
       phases_[i].tasks += list[i].tasks;
       phases_[i].cost += list[i].cost;
+      for (int64_t task = 0; task < list[i].tasks; ++task) turns_[i].push_back({number, task, list[i].tasks});
+      std::stable_sort(turns_[i].begin(), turns_[i].end(), [](const Turn& a, const Turn& b) {
+        return (2 * a.task + 1) * b.tasks < (2 * b.task + 1) * a.tasks;
+      });
     }
   }
   const std::vector<Phase>& phases() const { return phases_; }
 
   // The list that a task of a phase belongs to; the task becomes its number there.
   int which(int phase, int64_t& task) const {
-    for (size_t list = 0;; ++list) {
-      if (static_cast<size_t>(phase) >= lists_[list].size()) continue;
-      const int64_t tasks = lists_[list][phase].tasks;
-      if (task < tasks) return static_cast<int>(list);
-      task -= tasks;
-    }
+    const Turn& turn = turns_[phase][task];
+    task = turn.task;
+    return turn.list;
   }
 
  private:
-  std::vector<std::vector<Phase>> lists_;
+  struct Turn {
+    int list;
+    int64_t task, tasks;  // its number in the list, and how many that has
+  };
+  int lists_ = 0;
   std::vector<Phase> phases_;
+  std::vector<std::vector<Turn>> turns_;  // of each phase
 };
 
 }  // namespace nnfast
