@@ -17,11 +17,11 @@ int64_t even_part(int64_t whole, int64_t largest, int64_t unit) {
   return std::max(unit, round_up(ceil_div(whole, parts), unit));
 }
 
-// Nanoseconds on one thread of a 4.1 GHz Zen 5 core: for a product and sum; for an element of a or b, to copy it and
+// Nanoseconds on one thread of a 3.7 GHz Zen 4 core: for a product and sum; for an element of a or b, to copy it and
 // to read it again; for one of c, to write and read it once more.
-constexpr double kProduct = 1 / 120.0;
-constexpr double kCopy = 0.07, kCopyTransposed = 0.1, kCopyOnTheWay = 0.03, kRead = 0.012, kPass = 0.25;
-constexpr double kStream = 0.05;  // to read an element of a large operand once
+constexpr double kProduct = 1 / 60.0;
+constexpr double kCopy = 0.14, kCopyTransposed = 0.2, kCopyOnTheWay = 0.06, kRead = 0.024, kPass = 0.5;
+constexpr double kStream = 0.1;  // to read an element of a large operand once
 constexpr double kCall = 50;
 
 // Elements: of a block of a, about half of a level-2 cache; of b, which is then read where it lies. Wide: with panels
@@ -43,7 +43,7 @@ constexpr int64_t kTurnedDepth = 16;                    // its least k
 constexpr int64_t kThinRows = 16;                       // with few columns, of which a tile would fill a part only
 
 // Tasks worth making of so many nanoseconds.
-int64_t tasks_for(double cost) { return cost < 1e4 ? 1 : cost < 5e4 ? 4 : cost < 1e7 ? 8 : 16; }
+int64_t tasks_for(double cost) { return cost < 8e3 ? 1 : cost < 5e4 ? 4 : cost < 1e7 ? 8 : 16; }
 
 }  // namespace
 
@@ -78,7 +78,7 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   copy_a_ = column_panels > 1 && (spec.transpose_a ? columns_wasteful : rows_collide);
   copy_b_ = spec.transpose_b || (row_panels > 3 && spec_.ldb * k > (narrow_ ? kCachedNarrow : kCached));
 
-  const double cost = kCall + kProduct * m * n * k + kPass * m * n;
+  const double cost = kCall + kProduct * m * round_up(n, kernels_->lanes) * k + kPass * m * n;
   const int64_t wanted = tasks_for(cost);
   const int64_t chains = std::max<int64_t>(1, ceil_div(k, chain_));
   if (spec_.split_k && chains > 1 && wanted > 1 && row_panels * column_panels < 2 * wanted)
