@@ -319,7 +319,8 @@ void block(const Block& block) {
   Streams streams(block.ahead[0], block.ahead_lines[0], block.ahead[1], block.ahead_lines[1]);
   Copying copying{block.next, block.next_k, block.next_copy, block.next_panels, block.next_rows * kTileColumns, 0};
   int64_t left_to_copy = block.next ? block.next_rows : 0;
-  int64_t tiles = (block.n + kTileColumns - 1) / kTileColumns * ((block.m + block.height - 1) / block.height);
+  const int64_t row_panels = (block.m + block.height - 1) / block.height;
+  int64_t tiles = (block.n + kTileColumns - 1) / kTileColumns * row_panels;
   for (int64_t i = 0; i < at_most(left_to_copy, kRowsAhead); ++i) ask(copying, block.next + i * block.next_k);
   for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
     const int64_t columns = at_most(kTileColumns, block.n - j);
@@ -343,16 +344,26 @@ void block(const Block& block) {
       t.copy = block.panel;
     }
     // The next columns are asked for over several tiles: all in one would be more than memory gives meanwhile.
-    const float* next = b + block.b_panel;
-    const bool ask_next = j + kTileColumns < block.n && !block.b_transposed && !block.next;
+    const bool is_last = j + kTileColumns >= block.n;
+    const float* next = is_last ? block.after : b + block.b_panel;
+    const bool ask_next = next && !block.b_transposed && !block.next && (block.panel || !block.ahead[0]);
+    const int64_t ask_at = (block.ahead[0] ? row_panels - 1 - kUnroll : 1) * block.height;
     // From these two places, every cache line that they lie on but perhaps the one shared with those before.
     Ahead ahead{{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, block.b_k};
+    // Columns that are rows in memory: two of them a tile.
+    Ahead along;
+    int64_t to_ask = 0;
+    if (next && block.b_transposed && row_panels >= kTileColumns / 2)
+      to_ask = at_most(kTileColumns, is_last ? block.n : block.n - j - kTileColumns) / 2 * 2;
     for (int64_t i = 0; i < block.m; i += block.height) {
       const int64_t rows = at_most(block.height, block.m - i);
-      if (block.ahead[0])
-        t.ahead = streams.next(block.k);
-      else
-        t.ahead = ask_next && i > 0 && i <= kUnroll * block.height ? &ahead : nullptr;
+      t.ahead = t.copy ? nullptr : streams.next(block.k);
+      if (!t.ahead && ask_next && i > 0 && i >= ask_at && i < ask_at + kUnroll * block.height) t.ahead = &ahead;
+      if (!t.ahead && to_ask > 0) {
+        to_ask -= 2;
+        along = {{next + to_ask * block.b_k, next + (to_ask + 1) * block.b_k}, kUnroll};
+        t.ahead = &along;
+      }
       t.copying = nullptr;
       if (left_to_copy > 0) {
         copying.rows = at_most((left_to_copy + tiles - 1) / tiles, at_most(block.k, block.chain) / kUnroll);

@@ -185,6 +185,7 @@ struct Kernels {
       int64_t b_k, b_panel;
       bool b_transposed = false;
       float* panel = nullptr;
+      const float* after = nullptr;  // or b of the block after this one, whose first columns are asked for at the end
       float* c;
       int64_t ldc;
       bool accumulate;     // c += …

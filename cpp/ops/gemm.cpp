@@ -21,6 +21,9 @@ int64_t even_part(int64_t whole, int64_t largest, int64_t unit) {
 // to read it again; for one of c, to write and read it once more.
 constexpr double kProduct = 1 / 60.0;
 constexpr double kCopy = 0.14, kCopyTransposed = 0.2, kCopyOnTheWay = 0.06, kRead = 0.024, kPass = 0.5;
+// With panels of more than a line; kReadWide: of an a that all tasks share, for each of them. A large b comes from
+// memory meanwhile where a task copies it on the way.
+constexpr double kCopyWide = 0.3, kReadWide = 0.14, kPassWide = 0.2, kTransposeOnTheWay = 0.1;
 constexpr double kStream = 0.1;  // to read an element of a large operand once
 constexpr double kCall = 50;
 
@@ -31,6 +34,9 @@ constexpr int64_t kBlockOfA = 136 << 10, kBlockOfANarrow = 68 << 10;
 constexpr int64_t kCached = 480 << 10, kCachedNarrow = 16 << 10;
 constexpr int64_t kNearB = 32 << 10;                    // elements: of b, read again for each few rows of a
 constexpr int64_t kNearC = 16 << 10;                    // elements: of c, which is still in a cache
+constexpr int64_t kLargeOfB = 3 << 19;                  // elements: of b, which comes from memory
+constexpr int64_t kSharedC = 1 << 20;                   // and in the last of them
+constexpr int64_t kCopiedRows = 16;                     // of a, by one task
 constexpr int64_t kRowsFirstDepth = 32;                 // there must be time to ask for the next rows
 constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kLongColumnLow = 96;                  // where a row panel takes less than half of a line of a column
@@ -43,7 +49,7 @@ constexpr int64_t kTurnedDepth = 16;                    // its least k
 constexpr int64_t kThinRows = 16;                       // with few columns, of which a tile would fill a part only
 
 // Tasks worth making of so many nanoseconds.
-int64_t tasks_for(double cost) { return cost < 8e3 ? 1 : cost < 5e4 ? 4 : cost < 1e7 ? 8 : 16; }
+int64_t tasks_for(double cost) { return cost < 8e3 ? 1 : cost < 1e5 ? 4 : cost < 2e7 ? 8 : 16; }
 
 }  // namespace
 
@@ -93,6 +99,13 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   far_c_ = m * n > kNearC;
 
   const int64_t tasks = row_blocks_ * ceil_div(n, block_columns_);
+  ld_a_ = (depth_ / kLine | 1) * kLine;  // an odd number of lines: the rows of a panel fall on different ones
+  if (ld_a_ < depth_) ld_a_ += 2 * kLine;
+  share_a_ = shares_a(row_blocks_) && tasks > 1;
+  if (share_a_) {
+    scratch_ = slabs_ * m * ld_a_;
+    phases_.push_back({ceil_div(m, kCopiedRows), kCopyWide * m * k});
+  }
   if (share_b_) {
     scratch_ = round_up(n, columns) * depth_;
     for (int64_t slab = 0; slab < slabs_; ++slab) {
@@ -107,9 +120,7 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
     scratch_ = splits_ * m * n;
     phases_.push_back({m, kPass * m * n * splits_});
   }
-  ld_a_ = (depth_ / kLine | 1) * kLine;  // an odd number of lines: the rows of a panel fall on different ones
-  if (ld_a_ < depth_) ld_a_ += 2 * kLine;
-  if (copy_a_) panel_ = round_up(round_up(block_rows_, height_) * ld_a_, kLine);
+  if (copy_a_ && !share_a_) panel_ = round_up(round_up(block_rows_, height_) * ld_a_, kLine);
   const bool own = copy_b_ && !share_b_;
   grouped_ = own && groups_b();
   worker_scratch_ = panel_ + (own ? (grouped_ ? 2 * kGroup : 1) * columns * depth_ : 0);
@@ -220,6 +231,12 @@ bool Gemm::shares_b(int64_t row_blocks) const {
   return copy_b_ && row_blocks > 1 && splits_ == 1 && !spec_.one_of_many;
 }
 
+// Whether one copy of a serves all tasks: where each needs all of it, and there are tiles enough to ask for its rows.
+bool Gemm::shares_a(int64_t row_blocks) const {
+  return copy_a_ && !narrow_ && spec_.m > 8 * kernels_->gemm->rows && !spec_.transpose_a && row_blocks == 1 &&
+         splits_ == 1 && !spec_.one_of_many;
+}
+
 // Whether a task that copies b for itself copies several panels at a time.
 bool Gemm::groups_b() const { return narrow_ && !spec_.transpose_b && spec_.ldb * spec_.k > kCached; }
 
@@ -228,7 +245,11 @@ bool Gemm::groups_b() const { return narrow_ && !spec_.transpose_b && spec_.ldb 
 void Gemm::choose_blocks(int64_t wanted) {
   const int64_t m = spec_.m, n = spec_.n, k = spec_.k, columns = kernels_->gemm->columns, rows = kernels_->gemm->rows;
   const int64_t row_panels = ceil_div(m, rows), column_panels = ceil_div(n, columns);
-  const double copy_b = spec_.transpose_b ? kCopyTransposed : kCopy;
+  const double copy = narrow_ ? kCopy : kCopyWide, copy_b = spec_.transpose_b && narrow_ ? kCopyTransposed : copy;
+  const double own_copy_b = !spec_.transpose_b             ? kCopyOnTheWay
+                            : narrow_ || n * k < kLargeOfB ? copy_b
+                                                           : kTransposeOnTheWay;
+  const double pass = narrow_ || m * n > kSharedC ? kPass : kPassWide;
   const int64_t block_of_a = narrow_ ? kBlockOfANarrow : kBlockOfA, own_chains = groups_b() ? 1 : kOwnChains;
   const int64_t fewest = std::min(row_panels, ceil_div(m * chain_, block_of_a));
   double best = 0;
@@ -243,10 +264,11 @@ void Gemm::choose_blocks(int64_t wanted) {
     const int64_t depth = std::clamp<int64_t>(block_of_a / (block_rows * chain_), 1, most) * chain_;
     // Equal shares of the tasks for two threads and for eight; fewer tasks than wanted leave threads without work.
     const int64_t shares = std::max((round_up(tasks, 2) + round_up(tasks, std::min<int64_t>(wanted, 8))) / 2, wanted);
-    const double copies_of_b = share ? copy_b : own ? row_blocks * (spec_.transpose_b ? copy_b : kCopyOnTheWay) : 0;
-    const double time = kProduct * block_rows * block_columns * k * shares +
-                        (copy_a_ ? kCopy : kRead) * column_blocks * m * k + (copies_of_b + kRead * row_blocks) * n * k +
-                        kPass * m * n * ceil_div(k, depth);
+    const double copies_of_b = share ? copy_b : own ? row_blocks * own_copy_b : 0;
+    const double copies_of_a =
+        shares_a(row_blocks) ? copy + kReadWide * column_blocks : (copy_a_ ? copy : kRead) * column_blocks;
+    const double time = kProduct * std::min(m, block_rows) * block_columns * k * shares + copies_of_a * m * k +
+                        (copies_of_b + kRead * row_blocks) * n * k + pass * m * n * ceil_div(k, depth);
     if (best == 0 || time < best) {
       best = time;
       height_ = static_cast<int>(height);
@@ -261,6 +283,7 @@ void Gemm::choose_blocks(int64_t wanted) {
 void Gemm::run(int phase, int64_t task, const Worker& worker, float* scratch, const GemmArgs& args) const {
   if (thin_) return multiply_thin(task, args);
   if (turned_) return multiply_turned(task, worker.scratch, args);
+  if (share_a_ && phase == 0) return copy_rows(task, scratch, args);
   if (share_b_ && phase % 2 == 0) return pack(phase / 2, task, scratch, args);
   if (splits_ > 1 && phase == 1) return combine(task, scratch, args);
   const int64_t split = task % splits_, tile = task / splits_;
@@ -269,9 +292,17 @@ void Gemm::run(int phase, int64_t task, const Worker& worker, float* scratch, co
   const Range columns{column, std::min(spec_.n, column + block_columns_)};
   if (share_b_)
     return multiply(rows, columns, {phase / 2, phase / 2 + 1}, true, args.c, spec_.ldc, worker.scratch, scratch, args);
-  if (splits_ == 1) return multiply(rows, columns, {0, slabs_}, true, args.c, spec_.ldc, worker.scratch, nullptr, args);
+  if (splits_ == 1) return multiply(rows, columns, {0, slabs_}, true, args.c, spec_.ldc, worker.scratch, scratch, args);
   const Range slabs{slabs_ * split / splits_, slabs_ * (split + 1) / splits_};
   multiply(rows, columns, slabs, false, scratch + split * spec_.m * spec_.n, spec_.n, worker.scratch, nullptr, args);
+}
+
+// Some rows of a, slab by slab.
+void Gemm::copy_rows(int64_t task, float* to, const GemmArgs& args) const {
+  const int64_t row = task * kCopiedRows;
+  for (int64_t k = 0; k < spec_.k; k += depth_, to += spec_.m * ld_a_)
+    kernels_->gemm->pack_rows(std::min(kCopiedRows, spec_.m - row), std::min(depth_, spec_.k - k), height_,
+                              args.a + row * spec_.lda + k, spec_.lda, false, to + row * ld_a_, ld_a_);
 }
 
 // Some panels of a slab of b.
@@ -284,7 +315,7 @@ void Gemm::pack(int64_t slab, int64_t task, float* to, const GemmArgs& args) con
 }
 
 void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c, int64_t ldc, float* scratch,
-                    const float* packed, const GemmArgs& args) const {
+                    const float* shared, const GemmArgs& args) const {
   const Kernels::Gemm& gemm = *kernels_->gemm;
   Kernels::Gemm::Block block;
   block.m = rows.size();
@@ -301,7 +332,13 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
     block.a_row = spec_.transpose_a ? 1 : spec_.lda;
     block.a_k = spec_.transpose_a ? spec_.lda : 1;
     block.a_panel = height_ * block.a_row;
-    if (copy_a_) {
+    if (share_a_) {
+      block.a = shared + slab * block.m * ld_a_;
+      block.a_row = ld_a_;
+      block.a_panel = height_ * ld_a_;
+      block.ahead[0] = block.a + 2 * block.a_panel;
+      block.ahead_lines[0] = (block.m - 2 * height_) * ld_a_ / kLine;
+    } else if (copy_a_) {
       gemm.pack_rows(block.m, block.k, height_, block.a, spec_.lda, spec_.transpose_a, scratch, ld_a_);
       block.a = scratch;
       block.a_row = spec_.transpose_a ? 1 : ld_a_;
@@ -309,7 +346,7 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
       block.a_panel = height_ * ld_a_;
     }
     if (share_b_) {
-      block.b = packed + columns.begin * block.k;
+      block.b = shared + columns.begin * block.k;
       block.b_k = gemm.columns;
       block.b_panel = gemm.columns * block.k;
     } else {
@@ -318,6 +355,9 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
       block.b_panel = spec_.transpose_b ? gemm.columns * spec_.ldb : gemm.columns;
       block.b_transposed = spec_.transpose_b;
       block.panel = copy_b_ ? scratch + panel_ : nullptr;
+      block.after = copy_b_ && !grouped_ && slab + 1 < slabs.end
+                        ? block.b + (spec_.transpose_b ? block.k : block.k * spec_.ldb)
+                        : nullptr;
     }
     block.rows_first = rows_first_;
     block.far_c = far_c_;

@@ -67,11 +67,13 @@ class Gemm {
   bool plan_turned();
   void multiply_turned(int64_t task, float* scratch, const GemmArgs& args) const;
   void choose_blocks(int64_t wanted);
+  bool shares_a(int64_t row_blocks) const;
   bool shares_b(int64_t row_blocks) const;
   bool groups_b() const;
+  void copy_rows(int64_t task, float* to, const GemmArgs& args) const;
   void pack(int64_t slab, int64_t task, float* to, const GemmArgs& args) const;
   void multiply(Range rows, Range columns, Range slabs, bool last, float* c, int64_t ldc, float* scratch,
-                const float* packed, const GemmArgs& args) const;
+                const float* shared, const GemmArgs& args) const;
   void multiply_groups(Kernels::Gemm::Block block, int64_t next_depth, float*& packed, float*& other) const;
   void combine(int64_t row, const float* partials, const GemmArgs& args) const;
   void finish(Range rows, Range columns, const GemmArgs& args) const;
@@ -89,7 +91,7 @@ class Gemm {
   int64_t row_blocks_ = 1, splits_ = 1;         // tasks along m and along k
   bool narrow_ = false;                         // a column panel takes no more than a cache line
   bool copy_a_ = false, copy_b_ = false;        // slabs of them, to where they lie better
-  bool share_b_ = false;                        // its copy is made in a phase of its own, for all tasks of the next
+  bool share_a_ = false, share_b_ = false;      // its copy is made in a phase of its own, for all tasks of the next
   bool grouped_ = false;                        // a task copies several panels of b at a time
   bool far_c_ = false;                          // c is not in a cache near by
   bool rows_first_ = false;                     // all columns of a few rows of c before the next rows

@@ -79,6 +79,8 @@ def test_sizes_around_tile_edges(isa, transpose_a, transpose_b):
         (513, 511, 517),
         (512, 512, 512),
         (200, 1024, 1500),
+        (140, 1277, 2048),
+        (240, 1021, 2048),
     ],
 )
 def test_large(isa, m, n, k, transpose_a, transpose_b):
@@ -141,6 +143,7 @@ LARGE = [
     (128, 512, 784),
     (2100, 33, 400),
     (160, 1024, 1024),
+    (140, 1277, 2048),
 ]
 SMALL = [(100, 70, 50), (37, 2, 2000), (1, 700, 900), (3, 70, 770), (150, 10, 400), (40, 20, 30)]
 SHAPES = [*SMALL, *(pytest.param(*shape, marks=pytest.mark.slow) for shape in LARGE)]
