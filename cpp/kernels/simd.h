@@ -110,9 +110,17 @@ NNFAST_INLINE float across(V v, Combine combine) {
   }
   return v[0];
 }
-// The second operand where either is NaN.
+// The second operand where either is NaN: what x86's own instructions do, of which GCC 12 often makes two.
+#if defined(__AVX512F__)
+NNFAST_INLINE V max(V a, V b) { return (V)_mm512_max_ps((__m512)a, (__m512)b); }
+NNFAST_INLINE V min(V a, V b) { return (V)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX2__)
+NNFAST_INLINE V max(V a, V b) { return (V)_mm256_max_ps((__m256)a, (__m256)b); }
+NNFAST_INLINE V min(V a, V b) { return (V)_mm256_min_ps((__m256)a, (__m256)b); }
+#else
 NNFAST_INLINE V max(V a, V b) { return a > b ? a : b; }
 NNFAST_INLINE V min(V a, V b) { return a < b ? a : b; }
+#endif
 NNFAST_INLINE float sum_across(V v) {
   return across(v, [](V a, V b) NNFAST_LAMBDA { return a + b; });
 }

@@ -20,12 +20,11 @@ NNFAST_INLINE V positive(double epsilon) { return all(epsilon > 1e-37 ? epsilon 
 NNFAST_INLINE V clip(V x, V limit) { return max(-limit, min(limit, x)); }
 NNFAST_INLINE V sign(V x) { return x > 0 ? V{} + 1 : (x < 0 ? V{} - 1 : x); }
 // a / (√x + ε) for x >= 0, within 4 ULP. AVX-512's root and division take 33 cycles a vector of 16 on Zen 4, an
-// estimate of 14 bits and a Newton step each take 10: it decides the step of a model that fits the cache. The least and
-// the most by their own instructions: GCC 12 makes two of each where one side is a constant. A NaN comes through them.
+// estimate of 14 bits and a Newton step each take 10: it decides the step of a model that fits the cache.
 NNFAST_INLINE V over_root(V a, V x, V epsilon) {
 #if defined(__AVX512F__)
   // Where the estimates are finite; what is cut off is below any ε.
-  x = (V)_mm512_max_ps((__m512)all(1.2e-38), _mm512_min_ps((__m512)all(3.4e38), (__m512)x));
+  x = max(all(1.2e-38), min(all(3.4e38), x));
   const V r = __builtin_ia32_rsqrt14ps512_mask(x, V{}, 0xffff);
   const V s = x * r;
   const V d = s * (1.5f - 0.5f * (s * r)) + epsilon;

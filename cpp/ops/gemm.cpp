@@ -297,12 +297,14 @@ void Gemm::run(int phase, int64_t task, const Worker& worker, float* scratch, co
   multiply(rows, columns, slabs, false, scratch + split * spec_.m * spec_.n, spec_.n, worker.scratch, nullptr, args);
 }
 
-// Some rows of a, slab by slab.
+// Some rows of a, read as they lie in memory, each cut into the slabs.
 void Gemm::copy_rows(int64_t task, float* to, const GemmArgs& args) const {
-  const int64_t row = task * kCopiedRows;
-  for (int64_t k = 0; k < spec_.k; k += depth_, to += spec_.m * ld_a_)
-    kernels_->gemm->pack_rows(std::min(kCopiedRows, spec_.m - row), std::min(depth_, spec_.k - k), height_,
-                              args.a + row * spec_.lda + k, spec_.lda, false, to + row * ld_a_, ld_a_);
+  for (int64_t row = task * kCopiedRows; row < std::min(spec_.m, (task + 1) * kCopiedRows); ++row)
+    for (int64_t slab = 0; slab < slabs_; ++slab) {
+      const int64_t k = slab * depth_;
+      kernels_->gemm->pack_rows(1, std::min(depth_, spec_.k - k), 1, args.a + row * spec_.lda + k, spec_.lda, false,
+                                to + (slab * spec_.m + row) * ld_a_, ld_a_);
+    }
 }
 
 // Some panels of a slab of b.
