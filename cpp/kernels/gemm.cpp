@@ -14,6 +14,7 @@ using Block = Kernels::Gemm::Block;
 
 constexpr int64_t kLineOfFloats = 16;
 constexpr int64_t kRowsAhead = 4;
+constexpr int64_t kFewElements = 4;  // of rows to transpose, for which vectors take longer
 
 // Memory that will be wanted soon: from each of two places onwards, a line every `step` elements.
 struct Ahead {
@@ -243,6 +244,11 @@ void pack_columns(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, 
 // One panel of n <= kTileColumns columns from as many rows of k. As few rows as fill a vector at a time: where they are
 // a power of two apart, more of them drive each other out of a level-1 cache.
 void pack_panel_transposed(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, float* __restrict out) {
+  if (k <= kFewElements) {
+    for (int64_t i = 0; i < k; ++i)
+      for (int64_t j = 0; j < kTileColumns; ++j) out[i * kTileColumns + j] = j < n ? b[j * ldb + i] : 0;
+    return;
+  }
   for (int64_t j = 0; j < kTileColumns; j += kLanes)
     for (int64_t i = 0; i < k; i += kLanes) {
       const int64_t depth = at_most(kLanes, k - i);
@@ -417,25 +423,32 @@ void pack_rows(int64_t m, int64_t k, int height, const float* a, int64_t lda, bo
     }
 }
 
+// Some columns at a time, in as many chains of additions as keep the adders busy: fewer columns, more chains of rows.
+template <int Vectors, bool Partial>
+void sum_columns(int64_t m, const float* x, int64_t ldx, float* out, int64_t lanes) {
+  constexpr int kChains = 4 / Vectors;
+  V sum[Vectors * kChains];
+  static_for<Vectors * kChains>([&](auto i) NNFAST_LAMBDA { sum[i] = V{}; });
+  auto add_row = [&](auto chain, int64_t i) NNFAST_LAMBDA {
+    static_for<Vectors>(
+        [&](auto v) NNFAST_LAMBDA { sum[chain * Vectors + v] += read<Partial>(x + i * ldx + v * kLanes, lanes); });
+  };
+  int64_t i = 0;
+  for (; i + kChains <= m; i += kChains)
+    static_for<kChains>([&](auto chain) NNFAST_LAMBDA { add_row(chain, i + chain); });
+  for (; i < m; ++i) add_row(Index<0>{}, i);
+  static_for<Vectors>([&](auto v) NNFAST_LAMBDA {
+    V total = sum[v];
+    static_for<kChains - 1>([&](auto chain) NNFAST_LAMBDA { total += sum[(chain + 1) * Vectors + v]; });
+    write<Partial>(out + v * kLanes, total, lanes);
+  });
+}
+
 void column_sums(int64_t m, int64_t n, const float* x, int64_t ldx, float* out) {
   int64_t j = 0;
-  auto vectors = [&](auto wide) NNFAST_LAMBDA {
-    for (; j + wide * kLanes <= n; j += wide * kLanes) {
-      V sum[wide];
-      static_for<wide>([&](auto v) NNFAST_LAMBDA { sum[v] = V{}; });
-      for (int64_t i = 0; i < m; ++i)
-        static_for<wide>([&](auto v) NNFAST_LAMBDA { sum[v] += load(x + i * ldx + j + v * kLanes); });
-      static_for<wide>([&](auto v) NNFAST_LAMBDA { store(out + j + v * kLanes, sum[v]); });
-    }
-  };
-  vectors(Index<4>{});
-  vectors(Index<2>{});
-  for (; j < n; j += kLanes) {
-    const int64_t left = at_most(n - j, kLanes);
-    V sum{};
-    for (int64_t i = 0; i < m; ++i) sum += load_first(x + i * ldx + j, left);
-    store_first(out + j, sum, left);
-  }
+  for (; j + 4 * kLanes <= n; j += 4 * kLanes) sum_columns<4, false>(m, x + j, ldx, out + j, kLanes);
+  for (; j + 2 * kLanes <= n; j += 2 * kLanes) sum_columns<2, false>(m, x + j, ldx, out + j, kLanes);
+  for (; j < n; j += kLanes) sum_columns<1, true>(m, x + j, ldx, out + j, at_most(n - j, kLanes));
 }
 
 }  // namespace
