@@ -353,11 +353,13 @@ void block(const Block& block) {
     const bool is_last = j + kTileColumns >= block.n;
     const float* next = is_last ? block.after : b + block.b_panel;
     const bool ask_next = next && !block.b_transposed && !block.next && (block.panel || !block.ahead[0]);
+    // Where other memory is asked for too, that comes first.
     const int64_t ask_at = (block.ahead[0] ? row_panels - 1 - kUnroll : 1) * block.height;
     // From these two places, every cache line that they lie on but perhaps the one shared with those before.
-    Ahead ahead{{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, block.b_k};
-    // Columns that are rows in memory: two of them a tile.
-    Ahead along;
+    Ahead ahead{};
+    if (ask_next) ahead = {{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, block.b_k};
+    // Columns that are rows in memory: two of them a tile, as its k advances.
+    Ahead along{};
     int64_t to_ask = 0;
     if (next && block.b_transposed && row_panels >= kTileColumns / 2)
       to_ask = at_most(kTileColumns, is_last ? block.n : block.n - j - kTileColumns) / 2 * 2;

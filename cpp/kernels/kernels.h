@@ -185,7 +185,8 @@ struct Kernels {
       int64_t b_k, b_panel;
       bool b_transposed = false;
       float* panel = nullptr;
-      const float* after = nullptr;  // or b of the block after this one, whose first columns are asked for at the end
+      // Or null: b of the block after this one, whose first columns are asked for while the last of this are used.
+      const float* after = nullptr;
       float* c;
       int64_t ldc;
       bool accumulate;     // c += …

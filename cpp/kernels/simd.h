@@ -110,10 +110,11 @@ NNFAST_INLINE float across(V v, Combine combine) {
   }
   return v[0];
 }
-// The second operand where either is NaN: what x86's own instructions do, of which GCC 12 often makes two.
+// The second operand where either is NaN, as x86's own instructions have it: where they are not named, GCC 12 often
+// compares and selects. (Its header's names for AVX-512's warn of what is not so.)
 #if defined(__AVX512F__)
-NNFAST_INLINE V max(V a, V b) { return (V)_mm512_max_ps((__m512)a, (__m512)b); }
-NNFAST_INLINE V min(V a, V b) { return (V)_mm512_min_ps((__m512)a, (__m512)b); }
+NNFAST_INLINE V max(V a, V b) { return __builtin_ia32_maxps512_mask(a, b, V{}, 0xffff, _MM_FROUND_CUR_DIRECTION); }
+NNFAST_INLINE V min(V a, V b) { return __builtin_ia32_minps512_mask(a, b, V{}, 0xffff, _MM_FROUND_CUR_DIRECTION); }
 #elif defined(__AVX2__)
 NNFAST_INLINE V max(V a, V b) { return (V)_mm256_max_ps((__m256)a, (__m256)b); }
 NNFAST_INLINE V min(V a, V b) { return (V)_mm256_min_ps((__m256)a, (__m256)b); }

@@ -91,7 +91,7 @@ class Gemm {
   int64_t row_blocks_ = 1, splits_ = 1;         // tasks along m and along k
   bool narrow_ = false;                         // a column panel takes no more than a cache line
   bool copy_a_ = false, copy_b_ = false;        // slabs of them, to where they lie better
-  bool share_a_ = false, share_b_ = false;      // its copy is made in a phase of its own, for all tasks of the next
+  bool share_a_ = false, share_b_ = false;      // one copy, made in a phase of its own, for all tasks of the next
   bool grouped_ = false;                        // a task copies several panels of b at a time
   bool far_c_ = false;                          // c is not in a cache near by
   bool rows_first_ = false;                     // all columns of a few rows of c before the next rows
