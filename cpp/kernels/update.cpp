@@ -252,7 +252,7 @@ struct Lion {
   }
 };
 
-// Plain: the gradient as it is, and no decay, which most models have: a sixth of Adam's time with AVX-512.
+// Plain: the gradient as it is, and no decay, which most models have: 4 to 9 % of Adam's time with AVX-512.
 template <class Rule, bool Plain>
 void steps(const UpdateArgs& args) {
   const Rule rule(args);
