@@ -26,6 +26,7 @@ Requirements CustomOp::require(const std::vector<bool>& wanted) {
   Requirements needs;
   needs.forward = {{1, cost}};
   needs.backward = {{1, cost}};
+  needs.may_throw = true;
   return needs;
 }
 

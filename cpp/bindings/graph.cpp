@@ -295,15 +295,17 @@ void bind_graph(py::module_& module) {
                       "A planned graph: how often it runs, it allocates and decides nothing anew.")
       .def(py::init([](Graph& graph, const std::vector<ValueId>& outputs, const std::vector<ValueId>& accumulate,
                        ValueId loss, std::shared_ptr<Block> block, std::shared_ptr<OptimizerState> optimizer,
-                       const std::vector<ValueId>& gradients_of) {
+                       const std::vector<ValueId>& gradients_of, bool keep_gradients) {
              if (optimizer != nullptr) block = optimizer->block();
-             auto plan = std::make_shared<Plan>(std::move(graph),
-                                                Purpose{outputs, accumulate, loss, std::move(block), gradients_of});
+             const bool at_once = optimizer != nullptr && optimizer->update().is_elementwise() && !keep_gradients;
+             auto plan = std::make_shared<Plan>(
+                 std::move(graph), Purpose{outputs, accumulate, loss, std::move(block), gradients_of, at_once});
              return std::make_unique<Program>(std::move(plan), std::move(optimizer));
            }),
            "graph"_a, "outputs"_a, "accumulate"_a = std::vector<ValueId>(), "loss"_a = -1, "block"_a = nullptr,
-           "optimizer"_a = nullptr, "gradients_of"_a = std::vector<ValueId>(),
-           "Takes the graph over, which is empty afterwards.")
+           "optimizer"_a = nullptr, "gradients_of"_a = std::vector<ValueId>(), "keep_gradients"_a = false,
+           "Takes the graph over, which is empty afterwards. keep_gradients: Block.gradient will be asked for after a "
+           "step of the optimizer, which otherwise may use a gradient up as soon as it is made.")
       .def("run", &run, "inputs"_a, "seed"_a = 0, "step"_a = 0, "One run without an optimizer: the outputs.")
       .def("train", &train, "inputs"_a, "rows"_a, "first_row"_a, "steps"_a, "learning_rates"_a, "seed"_a = 0,
            "Steps over rows of whole data sets: the sums of what is accumulated.")

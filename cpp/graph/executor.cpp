@@ -73,19 +73,18 @@ class Executor::GatherJob final : public Job {
 
 class Executor::UpdateJob final : public Job {
  public:
-  explicit UpdateJob(const OptimizerState& optimizer) : optimizer_(optimizer) {}
+  UpdateJob(Update update, const UpdateState& state) : update_(std::move(update)), state_(state) {}
 
   void schedule(Schedule& schedule) const {
-    const std::vector<Phase>& phases = optimizer_.update().phases();
+    const std::vector<Phase>& phases = update_.phases();
     for (size_t i = 0; i < phases.size(); ++i)
       schedule.add(*this, static_cast<int>(i), phases[i].tasks, phases[i].cost);
   }
-  void run(int phase, int64_t task, int) const override { optimizer_.update().run(phase, task, state); }
-
-  UpdateState state;
+  void run(int phase, int64_t task, int) const override { update_.run(phase, task, state_); }
 
  private:
-  const OptimizerState& optimizer_;
+  const Update update_;
+  const UpdateState& state_;
 };
 
 class Executor::ZeroJob final : public Job {
@@ -101,6 +100,8 @@ class Executor::ZeroJob final : public Job {
 struct Executor::BoundStep {
   std::vector<const float*> inputs, output_grads;
   std::vector<float*> outputs, kept, input_grads;
+  std::vector<VariableUpdate> variable_updates;
+  std::vector<const VariableUpdate*> updates;  // of each input
   Args args;
   std::unique_ptr<Job> job;
   Schedule alone;  // this step only, for profiling
@@ -121,6 +122,7 @@ void Executor::bind() {
   accumulated_at_.clear();
   accumulated_sizes_.clear();
   num_sums_ = 0;
+  updated_.clear();
   const Graph& graph = plan_->graph();
   input_uses_.assign(graph.num_inputs(), {});
   for (const Value& value : graph.values())
@@ -188,15 +190,27 @@ void Executor::bind_step(const PlannedStep& step) {
   find(step.input_grads, bound.input_grads);
   for (size_t i = 0; i < step.inputs.size(); ++i)
     if (step.inputs[i].kind == Place::Kind::input) input_uses_[step.inputs[i].index].push_back(&bound.inputs[i]);
+  if (optimizer_ != nullptr && step.updates_inputs != 0) {
+    bound.updates.resize(step.input_grads.size());
+    bound.variable_updates.reserve(step.input_grads.size());
+    for (size_t i = 0; i < step.input_grads.size(); ++i) {
+      if (!has(step.updates_inputs, i)) continue;
+      const int variable = step.input_grads[i].index;
+      updated_.push_back(variable);
+      bound.variable_updates.push_back({optimizer_->update(), optimizer_->segment(variable), update_state_});
+      bound.updates[i] = &bound.variable_updates.back();
+    }
+  }
   bound.args = {bound.inputs.data(),
                 bound.outputs.data(),
                 bound.kept.data(),
                 bound.output_grads.data(),
                 bound.input_grads.data(),
                 locate(step.scratch),
-                &state_};
+                &state_,
+                bound.updates.empty() ? nullptr : bound.updates.data()};
   if (step.kind == PlannedStep::Kind::update)
-    bound.job = std::make_unique<UpdateJob>(*optimizer_);
+    bound.job = std::make_unique<UpdateJob>(optimizer_->update_without(updated_), update_state_);
   else if (step.kind == PlannedStep::Kind::zero)
     bound.job = std::make_unique<ZeroJob>(bound.outputs[0], step.zero_size);
   else
@@ -230,12 +244,6 @@ void Executor::run(const std::vector<const float*>& inputs, uint64_t seed, uint6
   direct_.run(threads_);
 }
 
-Executor::UpdateJob* Executor::find_update() const {
-  for (const auto& step : steps_)
-    if (auto* update = dynamic_cast<UpdateJob*>(step->job.get())) return update;
-  return nullptr;
-}
-
 void Executor::add_sums(double* sums) const {
   for (size_t i = 0; i < accumulated_at_.size(); ++i)
     for (int64_t e = 0; e < accumulated_sizes_[i]; ++e) *sums++ += accumulated_at_[i][e];
@@ -244,7 +252,6 @@ void Executor::add_sums(double* sums) const {
 int64_t Executor::train(const Feed& feed, double* sums, const std::function<bool()>& keep_going) {
   const int num_inputs = static_cast<int>(input_uses_.size());
   const int64_t batch = gather_->num_rows();
-  UpdateJob* update = find_update();
 
   std::vector<const float*> inputs(num_inputs);
   if (feed.rows != nullptr) {
@@ -264,7 +271,7 @@ int64_t Executor::train(const Feed& feed, double* sums, const std::function<bool
     }
     const int64_t step = optimizer_ != nullptr ? optimizer_->steps_taken : s;
     state_ = {feed.seed, static_cast<uint64_t>(step)};
-    if (update != nullptr) update->state = optimizer_->at(step, feed.learning_rates[s]);
+    if (optimizer_ != nullptr) update_state_ = optimizer_->at(step, feed.learning_rates[s]);
     (feed.rows != nullptr ? gathered_ : direct_).run(threads_);
     if (optimizer_ != nullptr) ++optimizer_->steps_taken;
     add_sums(sums);
@@ -296,7 +303,7 @@ class Executor::Snapshot {
 std::vector<double> Executor::profile(const std::vector<const float*>& inputs, int runs) {
   Snapshot restored_at_the_end(plan_->graph(), optimizer_.get());
   set_inputs(inputs);
-  if (UpdateJob* update = find_update()) update->state = optimizer_->at(optimizer_->steps_taken, 0);
+  if (optimizer_ != nullptr) update_state_ = optimizer_->at(optimizer_->steps_taken, 0);
   std::vector<std::vector<double>> times(steps_.size());
   for (int r = 0; r < runs; ++r)
     for (size_t i = 0; i < steps_.size(); ++i) {

@@ -57,7 +57,6 @@ class Executor {
   float* locate(const Place& place);
   void set_inputs(const std::vector<const float*>& inputs);
   void prepare_threads();
-  UpdateJob* find_update() const;
   void add_sums(double* sums) const;
 
   std::shared_ptr<const Plan> plan_;
@@ -76,6 +75,8 @@ class Executor {
   Buffer worker_scratch_;
   int threads_ = 0;
   StepState state_;
+  UpdateState update_state_;
+  std::vector<int> updated_;  // the variables that steps before the update step take care of
 };
 
 // Executors of one plan, as many as run at once: several Python threads may call predict on one model.

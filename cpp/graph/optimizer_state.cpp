@@ -18,7 +18,10 @@ std::vector<Segment> segments_of(const Block& block, const std::vector<bool>& de
 
 OptimizerState::OptimizerState(std::shared_ptr<Block> block, const UpdateSettings& settings,
                                const std::vector<bool>& decays, const std::vector<double>& multipliers)
-    : block_(std::move(block)), update_(settings, segments_of(*block_, decays, multipliers)) {
+    : block_(std::move(block)),
+      settings_(settings),
+      segments_(segments_of(*block_, decays, multipliers)),
+      update_(settings_, segments_) {
   for (const Update::Slot& slot : update_.slots()) {
     slots_.emplace_back(block_->size());
     slots_at_.push_back(slots_.back().data());
@@ -26,6 +29,12 @@ OptimizerState::OptimizerState(std::shared_ptr<Block> block, const UpdateSetting
   }
   if (update_.average_slot() >= 0) std::copy_n(block_->values(), block_->size(), slots_at_[update_.average_slot()]);
   scratch_ = Buffer(update_.scratch());
+}
+
+Update OptimizerState::update_without(const std::vector<int>& variables) const {
+  std::vector<Segment> others = segments_;
+  for (int variable : variables) others[variable].size = 0;
+  return Update(settings_, others);
 }
 
 UpdateState OptimizerState::at(int64_t step, double learning_rate) const {

@@ -16,6 +16,9 @@ class OptimizerState {
 
   const std::shared_ptr<Block>& block() const { return block_; }
   const Update& update() const { return update_; }
+  const Segment& segment(int variable) const { return segments_[variable]; }
+  // The update of the other variables.
+  Update update_without(const std::vector<int>& variables) const;
   float* slot(int index) const { return slots_at_[index]; }
   int num_slots() const { return static_cast<int>(slots_.size()); }
   // The pointers change neither while it lives nor from step to step.
@@ -25,6 +28,8 @@ class OptimizerState {
 
  private:
   std::shared_ptr<Block> block_;
+  UpdateSettings settings_;
+  std::vector<Segment> segments_;  // of each variable
   Update update_;
   std::vector<Buffer> slots_;
   std::vector<float*> slots_at_;

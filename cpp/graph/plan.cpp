@@ -92,6 +92,7 @@ struct Plan::Builder {
       read_after_run(contributions[id][0], graph.value(id).spec);
     }
     for (ValueId id : purpose.accumulate) plan.accumulated_.push_back(place[id]);
+    find_updates();
     lay_out_buffers();
   }
 
@@ -273,7 +274,36 @@ struct Plan::Builder {
     }
     if (need.backward.empty()) return;
     if (need.backward_scratch > 0) step.scratch = new_buffer(need.backward_scratch);
+    step.updates_inputs = need.updates_inputs;
+    may_throw = may_throw || need.may_throw;
     plan.steps_.push_back(std::move(step));
+  }
+
+  // Which of the steps that can do so update variables: those whose gradient and old contents nobody reads afterwards.
+  // What ends a run half way must leave all variables as they were.
+  void find_updates() {
+    const bool allowed = plan.purpose_.update_at_once && !may_throw;
+    for (size_t i = 0; i < plan.steps_.size(); ++i) {
+      PlannedStep& step = plan.steps_[i];
+      uint32_t updates = 0;
+      for (size_t k = 0; k < step.input_grads.size() && allowed; ++k) {
+        const Place& gradient = step.input_grads[k];
+        if (!has(step.updates_inputs, k) || gradient.kind != Place::Kind::gradient) continue;
+        const int id = variable_value[gradient.index];
+        bool read = false;
+        auto look = [&](const Place& where) {
+          read = read || (where.kind == Place::Kind::variable && where.index == id) ||
+                 (where.kind == Place::Kind::gradient && where.index == gradient.index);
+        };
+        for (size_t later = i + 1; plan.steps_[later].kind != PlannedStep::Kind::update; ++later)
+          for_operands(plan.steps_[later], look);
+        for (const Place& where : plan.outputs_) look(where);
+        if (read) continue;
+        updates |= 1u << k;
+        step.name += " + update";
+      }
+      step.updates_inputs = updates;
+    }
   }
 
   // Every variable's gradient into its place in the block; those that the loss does not depend on become zero.
@@ -379,6 +409,7 @@ struct Plan::Builder {
   std::vector<Requirements> needs;                // of each node
   std::vector<std::vector<Place>> kept;           // of each node
   std::vector<bool> in_loss;                      // of each node: the loss depends on it
+  bool may_throw = false;                         // a backward step
   std::vector<int> variable_value;                // of each variable of the block; -1 where the graph has it not
 };
 

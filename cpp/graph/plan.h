@@ -17,6 +17,8 @@ struct Purpose {
   ValueId loss = -1;                  // a scalar; -1: nothing is differentiated
   std::shared_ptr<Block> block;       // the variables to differentiate the loss by
   std::vector<ValueId> gradients_of;  // other values to differentiate it by; gradient i is output outputs.size() + i
+  // Variables may be updated where their gradients are made, which then are not kept.
+  bool update_at_once = false;
 };
 
 // Where an operand lies.
@@ -38,6 +40,7 @@ struct PlannedStep {
   uint32_t overwrites_inputs = 0;  // as in Requirements
   bool overwrites_gradient = false;
   int64_t zero_size = 0;
+  uint32_t updates_inputs = 0;  // bit i: this step updates variable input_grads[i].index, the update step does not
 };
 
 class Plan {

@@ -16,10 +16,11 @@ constexpr int64_t kLineOfFloats = 16;
 constexpr int64_t kRowsAhead = 4;
 constexpr int64_t kFewElements = 4;  // of rows to transpose, for which vectors take longer
 
-// Memory that will be wanted soon: from each of two places onwards, a line every `step` elements.
+// Memory that will be wanted soon: from each of two places onwards, a line every `step` elements, at most so many.
 struct Ahead {
   const float* at[2];
   int64_t step;
+  int64_t lines = INT64_MAX;
 };
 
 // Panels of b that are copied while tiles are made, a row of them every so often, so that products go on while memory
@@ -67,7 +68,8 @@ struct Tile {
   int64_t columns;
   float* sum;                    // as many elements as a tile has, side by side
   float* copy = nullptr;         // or where the columns of b are copied to, kTileColumns apart
-  const Ahead* ahead = nullptr;  // or a line of each place is asked for with every kUnroll of k
+  const Ahead* ahead = nullptr;  // or a line of each place is asked for with every kUnroll of k,
+  int aheads = 1;                // of one after the other
   Copying* copying = nullptr;    // or its rows are copied in the first chain
 };
 
@@ -104,8 +106,9 @@ void tile(const Tile& t) {
   static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] = t.a + kReach * g * block.a_row; });
   const float* b = t.b;
   float* copy = t.copy;
+  const Ahead* list = t.ahead;
   Ahead ahead{};
-  if (t.ahead) ahead = *t.ahead;
+  if (list) ahead = *list;
   V acc[MT * NV];
   auto products = [&](int64_t depth, auto along_rows) NNFAST_LAMBDA {
     const int64_t a_k = from_here(block.a_k), b_k = from_here(t.b_k);
@@ -145,14 +148,16 @@ void tile(const Tile& t) {
         for (int64_t s = 0; s < period; ++s) steps(Index<kSteps>{});
         copy_row(*t.copying);
       }
-    if (t.ahead)
-      for (; whole > 0; --whole) {
-        steps(Index<kSteps>{});
-        static_for<2>([&](auto s) NNFAST_LAMBDA {
-          __builtin_prefetch(ahead.at[s], 0, 2);
-          ahead.at[s] += ahead.step;
-        });
-      }
+    for (; list && whole > 0; --whole) {
+      steps(Index<kSteps>{});
+      static_for<2>([&](auto s) NNFAST_LAMBDA {
+        __builtin_prefetch(ahead.at[s], 0, 2);
+        ahead.at[s] += ahead.step;
+      });
+      if (--ahead.lines > 0) continue;
+      list = ++list == t.ahead + t.aheads ? nullptr : list;
+      if (list) ahead = *list;
+    }
     for (; whole > 0; --whole) steps(Index<kSteps>{});
 // Unrolled, GCC 12 leaves stores of b on the stack that nobody reads.
 #pragma GCC unroll 1
@@ -395,6 +400,49 @@ void block(const Block& block) {
   for (; left_to_copy > 0; --left_to_copy) copy_row(copying);
 }
 
+// Some columns, of which b stays in a level-2 cache: rows of c follow each other there too, and a row of a parameter is
+// a run long enough that rows a power of two apart do not drive each other out of a level-1 cache.
+void block_and_step(const Block& block, const Kernels::Gemm::Step& step) {
+  constexpr int64_t kStretch = 256 / kTileColumns * kTileColumns;
+  alignas(64) float sum[kTileRows * kTileColumns];
+  alignas(64) float c[kTileRows * kStretch];
+  Block part = block;
+  part.ldc = kStretch;
+  part.far_c = false;
+  for (int64_t begin = 0; begin < block.n; begin += kStretch) {
+    const int64_t width = at_most(kStretch, block.n - begin);
+    for (int64_t i = 0; i < block.m; i += block.height) {
+      const int64_t rows = at_most(block.height, block.m - i), at = i * block.ldc + begin;
+      UpdateArgs args = step.args;
+      float* slots[kMaxSlots];
+      args.n = width;
+      args.rows = rows;
+      args.parameters += at;
+      args.gradients = c;
+      args.slots = slots;
+      args.ld = block.ldc;
+      args.ld_gradients = kStretch;
+      for (int s = 0; s < step.num_slots; ++s) slots[s] = step.slots[s] + at;
+      for (int64_t j = 0; j < width; j += kTileColumns) {
+        const int64_t columns = at_most(kTileColumns, width - j);
+        const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
+        const float* b = block.b + (begin + j) / kTileColumns * block.b_panel;
+        Tile t{part, block.a + i / block.height * block.a_panel, b, block.b_k, c + j, nullptr, nullptr, columns, sum};
+        Ahead aheads[1 + kMaxSlots];
+        auto want = [&](const float* x) {
+          return Ahead{{x + j + (columns - 1) / 2, x + j + columns - 1}, block.ldc, rows};
+        };
+        aheads[0] = want(args.parameters);
+        for (int s = 0; s < step.num_slots; ++s) aheads[1 + s] = want(slots[s]);
+        t.ahead = aheads;
+        t.aheads = 1 + step.num_slots;
+        kTiles.of[rows - 1][vectors - 1][columns % kLanes != 0](t);
+      }
+      step.rule(args);
+    }
+  }
+}
+
 void copy(int64_t n, const float* from, float* to) {
   int64_t i = 0;
   for (; i + 4 * kLanes <= n; i += 4 * kLanes)
@@ -456,6 +504,7 @@ void column_sums(int64_t m, int64_t n, const float* x, int64_t ldx, float* out) 
 }  // namespace
 
 extern const Kernels::Gemm gemm_kernels;
-const Kernels::Gemm gemm_kernels = {kTileRows, kTileColumns, kChain, block, pack, pack_rows, column_sums};
+const Kernels::Gemm gemm_kernels = {kTileRows,      kTileColumns, kChain,    block,
+                                    block_and_step, pack,         pack_rows, column_sums};
 
 }  // namespace nnfast::NNFAST_ISA

@@ -207,9 +207,19 @@ struct Kernels {
       const float* ahead[2] = {};
       int64_t ahead_lines[2] = {};
     };
+    // A step of an optimizer with c as the gradient: parameters and slots lie as c would.
+    struct Step {
+      void (*rule)(const UpdateArgs& args);
+      UpdateArgs args;  // but for n, rows, gradients and slots
+      int num_slots;
+      float* slots[kMaxSlots];
+    };
     int rows, columns;  // of the register tile
     int chain;
     void (*block)(const Block& block);
+    // The same for a gradient that nobody keeps: each part of c is used as soon as it is made, and not written. The
+    // block is k deep at once, its b packed; nothing is added to c or done with it.
+    void (*block_and_step)(const Block& block, const Step& step);
     // b (k×n), or its transpose (n×k) → out[n/columns, rounded up][k][columns], zeros beyond n.
     void (*pack)(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out);
     // a (m×k) → out[m/height, rounded up][height][ldo]; its transpose (k×m) → out[m/height, rounded up][k][height], a

@@ -29,8 +29,9 @@ namespace nnfast {
 #define NNFAST_COUNT(...) +1
 constexpr int kNumOptimizers = 0 NNFAST_OPTIMIZERS(NNFAST_COUNT);
 #undef NNFAST_COUNT
+constexpr int kMaxSlots = 4;  // of a rule
 
-// One optimizer step over n consecutive elements of the flat blocks:
+// One optimizer step over n consecutive elements of the flat blocks, or over `rows` such stretches:
 //   g = clip(gradients · gradient_scale, ±clip_value),  p -= p · learning_rate · weight_decay,  then the rule.
 struct UpdateArgs {
   int64_t n;
@@ -43,6 +44,8 @@ struct UpdateArgs {
   float gradient_scale;  // 1: none
   float clip_value;      // infinity: none
   const double* hyper;   // in the order of optimizers.h
+  int64_t rows = 1;
+  int64_t ld = 0, ld_gradients = 0;  // from one to the next, in the blocks and in the gradients
 };
 
 }  // namespace nnfast

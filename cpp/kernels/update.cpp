@@ -258,12 +258,6 @@ void steps(const UpdateArgs& args) {
   const Rule rule(args);
   const V scale = broadcast(args.gradient_scale), limit = broadcast(args.clip_value);
   const V decay = all(args.learning_rate * args.weight_decay);
-  const int64_t n = args.n;
-  float* const parameters = args.parameters;
-  const float* const gradients = args.gradients;
-  float* slots[Rule::kSlots + 1];
-  for (int s = 0; s < Rule::kSlots; ++s) slots[s] = args.slots[s];
-
   auto apply = [&](V& p, V g, V* values) NNFAST_LAMBDA {
     if constexpr (!Plain) {
       p -= p * decay;
@@ -271,20 +265,27 @@ void steps(const UpdateArgs& args) {
     }
     rule.step(p, g, values);
   };
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    V p = load(parameters + i), values[Rule::kSlots + 1];
-    static_for<Rule::kSlots>([&](auto s) NNFAST_LAMBDA { values[s] = load(slots[s] + i); });
-    apply(p, load(gradients + i), values);
-    store(parameters + i, p);
-    static_for<Rule::kSlots>([&](auto s) NNFAST_LAMBDA { store(slots[s] + i, values[s]); });
-  }
-  if (const int64_t rest = n - i; rest > 0) {
-    V p = load_first(parameters + i, rest), values[Rule::kSlots + 1];
-    static_for<Rule::kSlots>([&](auto s) NNFAST_LAMBDA { values[s] = load_first(slots[s] + i, rest); });
-    apply(p, load_first(gradients + i, rest), values);
-    store_first(parameters + i, p, rest);
-    static_for<Rule::kSlots>([&](auto s) NNFAST_LAMBDA { store_first(slots[s] + i, values[s], rest); });
+  for (int64_t row = 0; row < args.rows; ++row) {
+    const int64_t n = args.n;
+    float* const parameters = args.parameters + row * args.ld;
+    const float* const gradients = args.gradients + row * args.ld_gradients;
+    float* slots[Rule::kSlots + 1];
+    for (int s = 0; s < Rule::kSlots; ++s) slots[s] = args.slots[s] + row * args.ld;
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+      V p = load(parameters + i), values[Rule::kSlots + 1];
+      static_for<Rule::kSlots>([&](auto s) NNFAST_LAMBDA { values[s] = load(slots[s] + i); });
+      apply(p, load(gradients + i), values);
+      store(parameters + i, p);
+      static_for<Rule::kSlots>([&](auto s) NNFAST_LAMBDA { store(slots[s] + i, values[s]); });
+    }
+    if (const int64_t rest = n - i; rest > 0) {
+      V p = load_first(parameters + i, rest), values[Rule::kSlots + 1];
+      static_for<Rule::kSlots>([&](auto s) NNFAST_LAMBDA { values[s] = load_first(slots[s] + i, rest); });
+      apply(p, load_first(gradients + i, rest), values);
+      store_first(parameters + i, p, rest);
+      static_for<Rule::kSlots>([&](auto s) NNFAST_LAMBDA { store_first(slots[s] + i, values[s], rest); });
+    }
   }
 }
 

@@ -86,15 +86,6 @@ class Dense final : public Op {
       products_.add({{1, parts_ * out_ * 0.2}});
     else
       products_.add({});
-    if (dw) {
-      GemmSpec spec;
-      spec.m = in_, spec.n = out_, spec.k = rows_;
-      spec.transpose_a = true;
-      spec.split_k = true;
-      dw_ = Gemm(spec);
-      dw_scratch_ = reserve(dw_.scratch());
-    }
-    products_.add(dw_.phases());
     if (dx) {
       GemmSpec spec;
       spec.m = rows_, spec.n = in_, spec.k = out_;
@@ -105,6 +96,23 @@ class Dense final : public Op {
       dx_scratch_ = reserve(dx_.scratch());
     }
     products_.add(dx_.phases());
+    if (dw) {
+      GemmSpec spec;
+      spec.m = in_, spec.n = out_, spec.k = rows_;
+      spec.transpose_a = true;
+      spec.split_k = true;
+      spec.gradient = true;
+      dw_ = Gemm(spec);
+      dw_scratch_ = reserve(dw_.scratch());
+    }
+    // Beside dx, or after it where the product may change w.
+    std::vector<Phase> of_dw = dw_.phases();
+    if (dw_.can_update()) {
+      needs.updates_inputs = 2;
+      dw_begin_ = static_cast<int>(dx_.phases().size());
+      of_dw.insert(of_dw.begin(), dw_begin_, Phase{0, 0});
+    }
+    products_.add(of_dw);
     needs.backward.insert(needs.backward.end(), products_.phases().begin(), products_.phases().end());
     needs.backward_scratch = scratch;
     needs.worker_scratch = std::max({needs.worker_scratch, dw_.worker_scratch(), dx_.worker_scratch()});
@@ -132,16 +140,17 @@ class Dense final : public Op {
       case 0:
         return kernels().gemm->column_sums(parts_, out_, args.scratch + sums_, out_, args.input_grads[2]);
       case 1:
-        product.a = args.inputs[0];
-        product.b = dz;
-        product.c = args.input_grads[1];
-        return dw_.run(phase, task, worker, args.scratch + dw_scratch_, product);
-      default:
         product.a = dz;
         product.b = args.inputs[1];
         product.c = args.input_grads[0];
         product.derivative_y = args.inputs[0];
         return dx_.run(phase, task, worker, args.scratch + dx_scratch_, product);
+      default:
+        product.a = args.inputs[0];
+        product.b = dz;
+        product.c = args.input_grads[1];
+        product.update = args.updates ? args.updates[1] : nullptr;
+        return dw_.run(phase - dw_begin_, task, worker, args.scratch + dw_scratch_, product);
     }
   }
 
@@ -173,6 +182,7 @@ class Dense final : public Op {
   int64_t rows_ = 0, in_ = 0, out_ = 0;
   Gemm forward_, dw_, dx_;
   SideBySide products_;
+  int dw_begin_ = 0;  // the phase of products_
   bool own_dz_ = false, db_ = false;
   int64_t parts_ = 1, part_rows_ = 0;
   int64_t dz_ = 0, sums_ = 0, dw_scratch_ = 0, dx_scratch_ = 0;  // where each begins in scratch

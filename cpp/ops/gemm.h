@@ -8,6 +8,7 @@
 
 #include "kernels/kernels.h"
 #include "ops/op.h"
+#include "ops/update.h"
 
 namespace nnfast {
 
@@ -27,6 +28,8 @@ struct GemmSpec {
   // Allows partial sums over parts of k, for products of few elements and long sums. An element's bits then depend on
   // the whole shape; otherwise they depend on k alone.
   bool split_k = false;
+  // A large gradient, which can be left to an optimizer: GemmArgs::update, where can_update() says so.
+  bool gradient = false;
   // One of many products that run side by side: they keep nothing in memory that they share.
   bool one_of_many = false;
 };
@@ -41,6 +44,7 @@ struct GemmArgs {
   float* z = nullptr;
   const float* derivative_z = nullptr;  // what derivative_reads of its activation names
   const float* derivative_y = nullptr;
+  const VariableUpdate* update = nullptr;  // then c is not written; its rows follow each other without a gap
 };
 
 // Panels of b, of so many columns, that one task packs: long stretches of its rows, for along them memory is read at
@@ -55,6 +59,7 @@ class Gemm {
   const std::vector<Phase>& phases() const { return phases_; }
   int64_t scratch() const { return scratch_; }                // elements, shared by all tasks and phases
   int64_t worker_scratch() const { return worker_scratch_; }  // elements, of each thread
+  bool can_update() const { return updates_; }
   void run(int phase, int64_t task, const Worker& worker, float* scratch, const GemmArgs& args) const;
 
  private:
@@ -67,6 +72,7 @@ class Gemm {
   bool plan_turned();
   void multiply_turned(int64_t task, float* scratch, const GemmArgs& args) const;
   void choose_blocks(int64_t wanted);
+  void choose_blocks_of_update();
   bool shares_a(int64_t row_blocks) const;
   bool shares_b(int64_t row_blocks) const;
   bool groups_b() const;
@@ -81,6 +87,7 @@ class Gemm {
   GemmSpec spec_;
   const Kernels* kernels_ = nullptr;
   bool relu_in_registers_ = false, slope_in_registers_ = false, epilogue_in_registers_ = true;
+  bool updates_ = false;
   bool thin_ = false;                           // few rows or columns: each task does a part of the others
   bool turned_ = false;                         // cᵀ is made, a part of its columns by each task
   int64_t part_ = 0;                            // of those

@@ -32,6 +32,8 @@ struct StepState {
   uint64_t step = 0;  // training steps taken so far: with the seed, the counter random ops draw from
 };
 
+struct VariableUpdate;
+
 // The memory of one node. Pointers of values that the op does not read or write in this direction may be null.
 struct Args {
   const float* const* inputs = nullptr;        // int32 values are reached through reinterpret_cast
@@ -41,6 +43,8 @@ struct Args {
   float* const* input_grads = nullptr;         // backward writes (never adds); null where none is wanted
   float* scratch = nullptr;                    // shared by the tasks and phases of one direction
   const StepState* state = nullptr;
+  // Null, or for each input null or what backward does with its gradient instead of writing it.
+  const VariableUpdate* const* updates = nullptr;
 };
 
 // What an op needs, once its shapes are known. Sizes are in elements.
@@ -60,6 +64,8 @@ struct Requirements {
   bool overwrites_gradient = false;  // the gradient of an input may be where that of output 0 is
   uint32_t constant_outputs = 0;     // bit i: no gradient goes through output i
   uint32_t passes_gradient = 0;      // bit i: the gradient of input i is that of output 0; backward does not write it
+  uint32_t updates_inputs = 0;       // bit i: backward heeds Args::updates for input i, after all else that reads it
+  bool may_throw = false;            // backward: then nothing may have been updated before it
 };
 
 // Bit i of such a mask. Inputs from the 32nd on share the last bit: only ops that treat all alike take so many.

@@ -18,8 +18,6 @@ constexpr int64_t kMaxTasks = 256;
 // Where several passes follow each other, they do so over this much, which stays in the L2 cache.
 constexpr int64_t kBlock = 8192;
 
-constexpr int kMaxSlots = 8;  // of a rule
-
 struct Rule {
   const char* name;
   const char* slots;
@@ -108,7 +106,7 @@ void Update::cut(const std::vector<Segment>& segments) {
     const Segment& segment = segments[s];
     check(segment.offset >= end && segment.size >= 0, "segments must follow each other without overlap");
     end = segment.offset + segment.size;
-    const double decay = segment.decays ? settings_.weight_decay : 0;
+    const double decay = decay_of(segment);
     const int first = static_cast<int>(pieces_.size());
     for (int64_t begin = segment.offset; begin < end;) {
       if (room == 0) {
@@ -212,33 +210,49 @@ float Update::gradient_scale(const Piece& piece, const double* squares) const {
   return static_cast<float>(clip_norm_ / norm);
 }
 
+// What is the same for all elements of a piece.
+UpdateArgs Update::args_of(double weight_decay, double learning_rate, const UpdateState& state) const {
+  UpdateArgs args{};
+  args.step = state.step / settings_.gradient_accumulation_steps + 1;
+  args.learning_rate = state.learning_rate * learning_rate;
+  args.weight_decay = weight_decay;
+  args.gradient_scale = 1;
+  args.clip_value =
+      settings_.clipvalue > 0 ? static_cast<float>(settings_.clipvalue) : std::numeric_limits<float>::infinity();
+  args.hyper = hyper_.data();
+  return args;
+}
+
 void Update::step(const Piece& piece, float gradient_scale, const UpdateState& state) const {
-  const int64_t number = state.step / settings_.gradient_accumulation_steps + 1;  // of the update
-  const int64_t n = piece.end - piece.begin;
-  float* parameters = state.parameters + piece.begin;
   float* slots[kMaxSlots];
   for (int i = 0; i < num_rule_slots_; ++i) slots[i] = state.slots[i] + piece.begin;
 
-  UpdateArgs args;
-  args.n = n;
-  args.parameters = parameters;
+  UpdateArgs args = args_of(piece.weight_decay, piece.learning_rate, state);
+  args.n = piece.end - piece.begin;
+  args.parameters = state.parameters + piece.begin;
   args.gradients = state.gradients + piece.begin;
   args.slots = slots;
-  args.step = number;
-  args.learning_rate = state.learning_rate * piece.learning_rate;
-  args.weight_decay = piece.weight_decay;
   args.gradient_scale = gradient_scale;
-  args.clip_value =
-      settings_.clipvalue > 0 ? static_cast<float>(settings_.clipvalue) : std::numeric_limits<float>::infinity();
   apply(args);
 
   if (average_ < 0) return;
   float* average = state.slots[average_] + piece.begin;
   // The first average is the parameters themselves.
-  const float rate = number == 1 ? 1 : static_cast<float>(1 - settings_.ema_momentum);
-  kernels().update->move_average(n, rate, parameters, average);
-  if (settings_.ema_overwrite_frequency > 0 && number % settings_.ema_overwrite_frequency == 0)
-    std::copy_n(average, n, parameters);
+  const float rate = args.step == 1 ? 1 : static_cast<float>(1 - settings_.ema_momentum);
+  kernels().update->move_average(args.n, rate, args.parameters, average);
+  if (settings_.ema_overwrite_frequency > 0 && args.step % settings_.ema_overwrite_frequency == 0)
+    std::copy_n(average, args.n, args.parameters);
+}
+
+Kernels::Gemm::Step Update::step_of(const Segment& segment, int64_t element, const UpdateState& state) const {
+  const int64_t at = segment.offset + element;
+  Kernels::Gemm::Step step{};
+  step.rule = kernels().update->step[rule_];
+  step.args = args_of(decay_of(segment), segment.learning_rate, state);
+  step.args.parameters = state.parameters + at;
+  step.num_slots = num_rule_slots_;
+  for (int i = 0; i < num_rule_slots_; ++i) step.slots[i] = state.slots[i] + at;
+  return step;
 }
 
 void Update::apply(UpdateArgs args) const {

@@ -63,6 +63,11 @@ class Update {
   // The rule alone, over any elements; its hyperparameters are filled in here.
   void apply(UpdateArgs args) const;
 
+  // Whether an element's step needs its own gradient and nothing else: then it can be taken where that is made.
+  bool is_elementwise() const { return !measure_norms_ && accumulator_ < 0 && average_ < 0; }
+  // For the elements of a segment from this one on.
+  Kernels::Gemm::Step step_of(const Segment& segment, int64_t element, const UpdateState& state) const;
+
  private:
   // A stretch of one segment, or of several alike, that belongs to one task.
   struct Piece {
@@ -74,6 +79,8 @@ class Update {
   void cut(const std::vector<Segment>& segments);
   void plan();
   void fold(const Piece& piece, const UpdateState& state) const;
+  double decay_of(const Segment& segment) const { return segment.decays ? settings_.weight_decay : 0; }
+  UpdateArgs args_of(double weight_decay, double learning_rate, const UpdateState& state) const;
   void step(const Piece& piece, float gradient_scale, const UpdateState& state) const;
   float gradient_scale(const Piece& piece, const double* squares) const;
 
@@ -89,6 +96,13 @@ class Update {
   std::vector<Piece> pieces_;
   std::vector<int> tasks_;  // task i has the pieces tasks_[i] … tasks_[i+1]-1
   std::vector<Phase> phases_;
+};
+
+// The steps of one variable, taken by whoever makes its gradient.
+struct VariableUpdate {
+  const Update& update;
+  const Segment& segment;
+  const UpdateState& state;
 };
 
 // The names of the rules and of each one's hyperparameters.

@@ -168,6 +168,7 @@ class Program:
         block: Block | None = None,
         optimizer: OptimizerState | None = None,
         gradients_of: Sequence[int] = ...,
+        keep_gradients: bool = ...,
     ) -> None: ...
     def run(self, inputs: Sequence[ArrayLike], seed: int = 0, step: int = 0) -> list[np.ndarray]: ...
     def train(

@@ -114,7 +114,7 @@ def test_work_done_again_and_again_takes_no_more_memory(work, times, tmp_path, m
 
 
 def test_a_deleted_model_gives_its_memory_back():
-    needed = 4 * 4 * 2000 * 4000 / 1024  # KiB: weights, gradients, two moments
+    needed = 3 * 4 * 2000 * 4000 / 1024  # KiB: weights, two moments; the gradient of so large a kernel is never whole
 
     def work():
         before = resident()

@@ -28,6 +28,9 @@ class Callback:
         ``verbose``, ``epochs`` and ``steps`` of the call.
     """
 
+    #: Whether it reads the gradients of the last step, which are kept only then.
+    wants_gradients: bool = False
+
     def __init__(self) -> None:
         self.params: Logs | None = None
         self._model: Any = None

@@ -85,6 +85,11 @@ class CallbackList(Callback):
         wishes = {_wish(callback, mode) for callback in self.callbacks}
         return "every" if "every" in wishes else "sometimes" if "sometimes" in wishes else "never"
 
+    @property
+    def wants_gradients(self) -> bool:  # type: ignore[override]
+        """Whether one of the callbacks reads the gradients of the last step."""
+        return any(getattr(callback, "wants_gradients", False) for callback in self.callbacks)
+
     def _call(self, hook: str, *arguments: Any, logs: Logs | None) -> None:
         methods = self._hooked.get(hook)
         if methods is None:

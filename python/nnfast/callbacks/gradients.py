@@ -37,6 +37,8 @@ class GradientMonitor(Callback):
         If `frequency` is neither, or not ``0 <= low < high``.
     """
 
+    wants_gradients = True
+
     def __init__(self, frequency: Any = "epoch", low: float = 1e-7, high: float = 1e3, verbose: int = 1) -> None:
         super().__init__()
         if frequency != "epoch" and not (isinstance(frequency, (int, np.integer)) and frequency >= 1):

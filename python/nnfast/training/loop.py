@@ -121,7 +121,9 @@ def run_epoch(
                 if programs is not None:
                     model.check_targets(source.x, source.structure, source.y)
                 programs = model.programs
-                program = programs.get(purpose, source.x, source.structure, source.y, source.weights, batch_size=size)
+                program = programs.get(
+                    purpose, source.x, source.structure, source.y, source.weights, size, calls.wants_gradients
+                )
             row = batch * source.batch_size
             rows = None if order is None else order[row : row + now * size]
             train_steps(model, program, source.arrays, rows, row, now)
@@ -413,7 +415,9 @@ def _run_generator(
             )
         source = make_source(model, x, y, weight, class_weight, rows_of_batch(x))
         getattr(calls, f"on_{mode}_batch_begin")(step)
-        program = model.programs.get(purpose, source.x, source.structure, source.y, source.weights)
+        program = model.programs.get(
+            purpose, source.x, source.structure, source.y, source.weights, keep_gradients=calls.wants_gradients
+        )
         train_steps(model, program, source.arrays, None, 0, 1)
         getattr(calls, f"on_{mode}_batch_end")(step, model.compile_settings.logs())
         count = step + 1

@@ -131,7 +131,7 @@ class Programs:
 
     def get(
         self, purpose: str, x: Sequence[np.ndarray], structure: Any, y: Sequence[np.ndarray] = (),
-        weights: Sequence[np.ndarray] = (), batch_size: int | None = None,
+        weights: Sequence[np.ndarray] = (), batch_size: int | None = None, keep_gradients: bool = False,
     ) -> Program:  # fmt: skip
         """Return the program for arrays of these shapes.
 
@@ -145,19 +145,21 @@ class Programs:
             How `x` is arranged in the call of the model.
         batch_size : int, optional
             Rows of a step; by default all rows.
+        keep_gradients : bool
+            Whether the gradients of a training step will be read.
         """
         if not self.are_valid:
             self.clear()
             self._count = changes()
         rows = len(x[0]) if batch_size is None else batch_size
         kinds = tuple((a.shape[1:], a.dtype.char) for part in (x, y, weights) for a in part)
-        key = (purpose, rows, kinds, len(y), repr(structure))
+        key = (purpose, rows, kinds, len(y), repr(structure), keep_gradients)
         program = self._cache.get(key)
         if program is not None:
             with suppress(KeyError):  # another thread may just have made room
                 self._cache.move_to_end(key)
         else:
-            program = self._plan(purpose, x, structure, y, weights, rows)
+            program = self._plan(purpose, x, structure, y, weights, rows, keep_gradients)
             if not self.are_valid:  # building the model added weights
                 self.clear()
                 self._count = changes()
@@ -177,7 +179,7 @@ class Programs:
 
     def _plan(
         self, purpose: str, x: Sequence[np.ndarray], structure: Any, y: Sequence[np.ndarray],
-        weights: Sequence[np.ndarray], rows: int,
+        weights: Sequence[np.ndarray], rows: int, keep_gradients: bool,
     ) -> Program:  # fmt: skip
         model = self.model
         training = purpose in ("train", "gradients")
@@ -204,8 +206,9 @@ class Programs:
                     with tracing(trace):
                         trace.assign(weight, weight.constraint(weight), after_update=True)
             core = _core.Program(
-                trace.graph, outputs=[], accumulate=step.accumulate, loss=step.total.id, optimizer=state
-            )
+                trace.graph, outputs=[], accumulate=step.accumulate, loss=step.total.id, optimizer=state,
+                keep_gradients=keep_gradients,
+            )  # fmt: skip
         return Program(core, rows, step, state=state, block=block)
 
     def _build_first(self, x: Sequence[np.ndarray], structure: Any, rows: int) -> None:
