@@ -436,6 +436,9 @@ void block_and_step(const Block& block, const Kernels::Gemm::Step& step) {
         for (int s = 0; s < step.num_slots; ++s) aheads[1 + s] = want(slots[s]);
         t.ahead = aheads;
         t.aheads = 1 + step.num_slots;
+        // A tile of few k has no time for all of them.
+        for (int64_t ask = block.k / kUnroll; ask < t.aheads * rows; ++ask)
+          for (const float* first : aheads[ask / rows].at) __builtin_prefetch(first + ask % rows * block.ldc, 0, 2);
         kTiles.of[rows - 1][vectors - 1][columns % kLanes != 0](t);
       }
       step.rule(args);

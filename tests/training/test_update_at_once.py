@@ -64,7 +64,7 @@ def network(optimizer, inputs, units, *, first=list, **options):
 
 
 def hidden_layers(count):
-    return [layers.Dense(1024, "relu", kernel_initializer=RandomNormal(stddev=0.05)) for _ in range(count)]
+    return [layers.Dense(1280, "relu", kernel_initializer=RandomNormal(stddev=0.05)) for _ in range(count)]
 
 
 def batch(rows, inputs):
@@ -87,7 +87,7 @@ def check_equal(found, expected):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize(("inputs", "units"), [(1024, 1040), (1030, 1027)])
+@pytest.mark.parametrize(("inputs", "units"), [(1024, 1296), (1283, 1027)])
 def test_same_bits_as_afterwards(name, inputs, units):
     x, y = batch(40, inputs)
     model, other = (network(OPTIMIZERS[name](), inputs, units) for _ in range(2))
@@ -101,20 +101,20 @@ def test_same_bits_as_afterwards(name, inputs, units):
 
 @pytest.mark.parametrize("rows", [1, 13, 383, 400, 512])
 def test_any_size_of_batch(rows):
-    x, y = batch(rows, 1024)
-    model, other = (network(optimizers.Adam(0.01), 1024, 1027) for _ in range(2))
+    x, y = batch(rows, 1280)
+    model, other = (network(optimizers.Adam(0.01), 1280, 1027) for _ in range(2))
     check_equal(train(model, x, y, rows), train(other, x, y, rows, [Keep()]))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_same_bits_on_any_number_of_threads(threads):
-    x, y = batch(64, 1024)
+    x, y = batch(64, 1280)
     before = nnfast.get_num_threads()
     results = []
     try:
         for count in (1, threads):
             nnfast.set_num_threads(count)
-            model = network(optimizers.Adam(0.01), 1024, 1056, first=lambda: hidden_layers(1))
+            model = network(optimizers.Adam(0.01), 1280, 1056, first=lambda: hidden_layers(1))
             results.append(train(model, x, y, 64))
     finally:
         nnfast.set_num_threads(before)
@@ -122,54 +122,54 @@ def test_same_bits_on_any_number_of_threads(threads):
 
 
 def test_the_gradient_before_it_is_of_the_old_kernel():
-    x, y = batch(40, 1024)
+    x, y = batch(40, 1280)
 
-    model, other = (network(optimizers.SGD(0.5), 1024, 1024, first=lambda: hidden_layers(2)) for _ in range(2))
+    model, other = (network(optimizers.SGD(0.5), 1280, 1024, first=lambda: hidden_layers(2)) for _ in range(2))
     assert model.plan(x, y).count("+ update") == 3
     check_equal(train(model, x, y, 40), train(other, x, y, 40, [Keep()]))
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_not_where_an_update_needs_more_than_one_gradient(name):
-    model = network(OTHERS[name](), 1024, 1024)
-    assert not is_at_once(model, 20, 1024)
+    model = network(OTHERS[name](), 1280, 1024)
+    assert not is_at_once(model, 20, 1280)
 
 
 def test_not_where_the_kernel_is_used_elsewhere():
-    regularized = network("sgd", 1024, 1024, kernel_regularizer="l2")
-    assert not is_at_once(regularized, 20, 1024)
-    shared = layers.Dense(1024, "relu")
-    inputs = layers.Input((1024,))
+    regularized = network("sgd", 1280, 1024, kernel_regularizer="l2")
+    assert not is_at_once(regularized, 20, 1280)
+    shared = layers.Dense(1280, "relu")
+    inputs = layers.Input((1280,))
     model = nnfast.Model(inputs, layers.Dense(3, "softmax")(shared(shared(inputs))))
     model.compile("sgd", "sparse_categorical_crossentropy")
-    assert not is_at_once(model, 20, 1024)
-    frozen = network("sgd", 1024, 1024)
+    assert not is_at_once(model, 20, 1280)
+    frozen = network("sgd", 1280, 1024)
     frozen.layers[0].trainable = False
-    assert not is_at_once(frozen, 20, 1024)
+    assert not is_at_once(frozen, 20, 1280)
 
 
 def test_not_where_gradients_are_read():
-    x, y = batch(60, 1024)
-    model = network(optimizers.SGD(0.0), 1024, 1024)
+    x, y = batch(60, 1280)
+    model = network(optimizers.SGD(0.0), 1280, 1024)
     expected = {path: np.linalg.norm(gradient) for path, gradient in model.gradients(x, y).items()}
     monitor = GradientMonitor(verbose=0)
     for data in ({"x": x, "y": y, "batch_size": 60}, {"x": iter([(x, y)]), "steps_per_epoch": 1}):
         model.fit(**data, callbacks=[monitor], verbose=0)
         assert {path: norms[-1] for path, norms in monitor.norms.items()} == pytest.approx(expected, rel=1e-4)
     model.fit(x, y, batch_size=60, verbose=0)  # without the callback
-    assert is_at_once(model, 60, 1024)
+    assert is_at_once(model, 60, 1280)
 
 
 def test_constraints_come_after_it():
-    x, y = batch(40, 1024)
-    model, other = (network(optimizers.SGD(0.5), 1024, 1024, kernel_constraint="max_norm") for _ in range(2))
-    assert is_at_once(model, 20, 1024)
+    x, y = batch(40, 1280)
+    model, other = (network(optimizers.SGD(0.5), 1280, 1024, kernel_constraint="max_norm") for _ in range(2))
+    assert is_at_once(model, 20, 1280)
     check_equal(train(model, x, y, 20), train(other, x, y, 20, [Keep()]))
 
 
 def test_rates_of_single_weights():
-    x, y = batch(40, 1024)
-    models = [network(optimizers.SGD(0.5), 1024, 1024) for _ in range(3)]
+    x, y = batch(40, 1280)
+    models = [network(optimizers.SGD(0.5), 1280, 1024) for _ in range(3)]
     for model in models[:2]:
         model.layers[0].kernel.learning_rate_multiplier = 0.25
     results = [train(model, x, y, 20, [Keep()] if i == 1 else []) for i, model in enumerate(models)]
@@ -179,9 +179,9 @@ def test_rates_of_single_weights():
 
 def test_a_step_that_fails_changes_nothing():
     Square.calls = 0
-    x, y = batch(40, 1024)
-    model = network(optimizers.SGD(0.5), 1024, 1024, first=lambda: [layers.Dense(1024), Square()])
-    assert not is_at_once(model, 40, 1024)
+    x, y = batch(40, 1280)
+    model = network(optimizers.SGD(0.5), 1280, 1024, first=lambda: [layers.Dense(1280), Square()])
+    assert not is_at_once(model, 40, 1280)
     model.train_on_batch(x, y)
     before = [weight.copy() for weight in model.get_weights()]
     with pytest.raises(RuntimeError, match="enough"):
@@ -190,8 +190,8 @@ def test_a_step_that_fails_changes_nothing():
 
 
 def test_a_profile_changes_nothing():
-    x, y = batch(40, 1024)
-    model = network(optimizers.Adam(0.01), 1024, 1024)
+    x, y = batch(40, 1280)
+    model = network(optimizers.Adam(0.01), 1280, 1024)
     before = train(model, x, y, 20)
     assert "dense + relu + update" in model.plan(x, y, profile=True)
     check_equal([*model.get_weights(), *model.programs.numbered_slots().values()], before)
