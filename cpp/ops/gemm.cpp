@@ -267,7 +267,11 @@ void Gemm::choose_blocks(int64_t wanted) {
   for (int64_t row_blocks = fewest; row_blocks <= std::min(row_panels, fewest + kTries); ++row_blocks) {
     const int64_t column_blocks = std::min(column_panels, ceil_div(wanted, row_blocks));
     const int64_t panels = ceil_div(row_panels, row_blocks);
-    const int64_t height = ceil_div(m, panels * row_blocks), block_rows = panels * height;
+    const int64_t height = ceil_div(m, panels * row_blocks);
+    int64_t block_rows = panels * height;
+    // Blocks of equal height, unless a few rows of each would make a panel of their own.
+    const int64_t equal = ceil_div(m, ceil_div(m, block_rows)), rest = equal % height;
+    if (!narrow_ && (rest == 0 || 2 * rest >= height)) block_rows = equal;
     const int64_t block_columns = ceil_div(column_panels, column_blocks) * columns;
     const int64_t tasks = ceil_div(m, block_rows) * ceil_div(n, block_columns);
     const bool share = shares_b(row_blocks), own = copy_b_ && !share;
