@@ -155,8 +155,10 @@ void tile(const Tile& t) {
         ahead.at[s] += ahead.step;
       });
       if (--ahead.lines > 0) continue;
-      list = ++list == t.ahead + t.aheads ? nullptr : list;
-      if (list) ahead = *list;
+      if (++list == t.ahead + t.aheads)
+        list = nullptr;
+      else
+        ahead = *list;
     }
     for (; whole > 0; --whole) steps(Index<kSteps>{});
 // Unrolled, GCC 12 leaves stores of b on the stack that nobody reads.

@@ -218,7 +218,7 @@ struct Kernels {
     int chain;
     void (*block)(const Block& block);
     // The same for a gradient that nobody keeps: each part of c is used as soon as it is made, and not written. The
-    // block is k deep at once, its b packed; nothing is added to c or done with it.
+    // block is k deep at once, its b in place or packed; nothing is added to c or done with it.
     void (*block_and_step)(const Block& block, const Step& step);
     // b (k×n), or its transpose (n×k) → out[n/columns, rounded up][k][columns], zeros beyond n.
     void (*pack)(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out);
