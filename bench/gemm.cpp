@@ -11,6 +11,7 @@
 #include "core/parallel.h"
 #include "dispatch/dispatch.h"
 #include "ops/gemm.h"
+#include "random.h"
 #include "verify.h"
 
 namespace nnfast {
@@ -59,15 +60,6 @@ class Product final : public Job {
   }
 
  private:
-  static Buffer random(int64_t size, uint32_t state) {
-    Buffer buffer(size);
-    for (int64_t i = 0; i < size; ++i) {
-      state = state * 1664525u + 1013904223u;
-      buffer.data()[i] = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;
-    }
-    return buffer;
-  }
-
   const GemmSpec spec_;
   Gemm gemm_;
   Buffer a_, b_, c_, scratch_;

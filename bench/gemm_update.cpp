@@ -11,6 +11,8 @@
 #include "dispatch/dispatch.h"
 #include "ops/gemm.h"
 #include "ops/update.h"
+#include "random.h"
+#include "rule_settings.h"
 #include "verify.h"
 
 namespace nnfast {
@@ -22,27 +24,11 @@ struct Size {
 const Size kSizes[] = {{2048, 2048, 256}, {2048, 1000, 256}, {2048, 2048, 32}, {2048, 2048, 1}, {2000, 2000, 64}};
 const char* const kRules[] = {"sgd", "sgd_momentum", "adam"};
 
-UpdateSettings settings_of(const std::string& rule) {
-  UpdateSettings settings;
-  settings.rule = rule;
-  settings.hyper = {{"momentum", 0.9}, {"dampening", 0}, {"beta_1", 0.9}, {"beta_2", 0.999}, {"epsilon", 1e-7}};
-  return settings;
-}
-
 GemmSpec spec_of(const Size& size) {
   GemmSpec spec;
   spec.m = size.inputs, spec.n = size.units, spec.k = size.rows;
   spec.transpose_a = spec.split_k = spec.gradient = true;
   return spec;
-}
-
-Buffer random(int64_t size, uint32_t state) {
-  Buffer buffer(round_up(size, kLine));
-  for (int64_t i = 0; i < size; ++i) {
-    state = state * 1664525u + 1013904223u;
-    buffer.data()[i] = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;
-  }
-  return buffer;
 }
 
 class Layer final : public Job {

@@ -8,6 +8,7 @@
 #include "core/buffer.h"
 #include "ops/op_job.h"
 #include "ops/registry.h"
+#include "random.h"
 #include "verify.h"
 
 namespace nnfast {
@@ -28,10 +29,10 @@ class OpRun {
     const std::vector<Spec> outputs = op_->infer(specs);
     for (const Spec& spec : outputs) output_sizes_.push_back(spec.shape.size());
     needs_ = op_->require(wanted);
-    for (const Spec& spec : specs) inputs_.push_back(random(spec.shape.size()));
+    for (const Spec& spec : specs) inputs_.push_back(hold_random(spec.shape.size()));
     for (const Spec& spec : outputs) {
       outputs_.push_back(hold(Buffer(spec.shape.size())));
-      output_grads_.push_back(random(spec.shape.size()));
+      output_grads_.push_back(hold_random(spec.shape.size()));
     }
     for (size_t i = 0; i < specs.size(); ++i)
       input_grads_.push_back(wanted[i] ? hold(Buffer(specs[i].shape.size())) : nullptr);
@@ -83,15 +84,8 @@ class OpRun {
     buffers_.push_back(std::move(buffer));
     return buffers_.back().data();
   }
-  float* random(int64_t size) {
-    float* data = hold(Buffer(size));
-    auto state = static_cast<uint32_t>(buffers_.size());  // other numbers in each
-    for (int64_t i = 0; i < size; ++i) {
-      state = state * 1664525u + 1013904223u;
-      data[i] = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;
-    }
-    return data;
-  }
+  // Other numbers in each.
+  float* hold_random(int64_t size) { return hold(random(size, static_cast<uint32_t>(buffers_.size() + 1))); }
 
   const std::string name_;
   const Attributes attributes_;

@@ -11,6 +11,7 @@
 #include "core/parallel.h"
 #include "core/threads.h"
 #include "ops/update.h"
+#include "rule_settings.h"
 #include "triad.h"
 #include "verify.h"
 
@@ -18,19 +19,6 @@ namespace nnfast {
 namespace {
 
 constexpr int64_t kLarge = 10'000'000, kTiny = 2048;
-
-UpdateSettings settings_of(const std::string& rule) {
-  UpdateSettings settings;
-  settings.rule = rule;
-  settings.hyper = {{"momentum", 0.9},
-                    {"dampening", 0},
-                    {"rho", 0.9},
-                    {"beta_1", 0.9},
-                    {"beta_2", 0.999},
-                    {"epsilon", 1e-7},
-                    {"initial_accumulator_value", 0.1}};
-  return settings;
-}
 
 class Blocks final : public Job {
  public:

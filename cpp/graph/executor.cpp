@@ -122,7 +122,6 @@ void Executor::bind() {
   accumulated_at_.clear();
   accumulated_sizes_.clear();
   num_sums_ = 0;
-  updated_.clear();
   const Graph& graph = plan_->graph();
   input_uses_.assign(graph.num_inputs(), {});
   for (const Value& value : graph.values())
@@ -195,9 +194,8 @@ void Executor::bind_step(const PlannedStep& step) {
     bound.variable_updates.reserve(step.input_grads.size());
     for (size_t i = 0; i < step.input_grads.size(); ++i) {
       if (!has(step.updates_inputs, i)) continue;
-      const int variable = step.input_grads[i].index;
-      updated_.push_back(variable);
-      bound.variable_updates.push_back({optimizer_->update(), optimizer_->segment(variable), update_state_});
+      const Segment& segment = optimizer_->segment(step.input_grads[i].index);
+      bound.variable_updates.push_back({optimizer_->update(), segment, update_state_});
       bound.updates[i] = &bound.variable_updates.back();
     }
   }
@@ -210,7 +208,7 @@ void Executor::bind_step(const PlannedStep& step) {
                 &state_,
                 bound.updates.empty() ? nullptr : bound.updates.data()};
   if (step.kind == PlannedStep::Kind::update)
-    bound.job = std::make_unique<UpdateJob>(optimizer_->update_without(updated_), update_state_);
+    bound.job = std::make_unique<UpdateJob>(optimizer_->update_without(plan_->updated_at_once()), update_state_);
   else if (step.kind == PlannedStep::Kind::zero)
     bound.job = std::make_unique<ZeroJob>(bound.outputs[0], step.zero_size);
   else

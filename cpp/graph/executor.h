@@ -76,7 +76,6 @@ class Executor {
   int threads_ = 0;
   StepState state_;
   UpdateState update_state_;
-  std::vector<int> updated_;  // the variables that steps before the update step take care of
 };
 
 // Executors of one plan, as many as run at once: several Python threads may call predict on one model.

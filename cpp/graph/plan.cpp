@@ -279,30 +279,31 @@ struct Plan::Builder {
     plan.steps_.push_back(std::move(step));
   }
 
-  // Which of the steps that can do so update variables: those whose gradient and old contents nobody reads afterwards.
-  // What ends a run half way must leave all variables as they were.
+  // Whether a step after this one reads a gradient, or its variable, before the update step.
+  bool is_read_after(size_t step, const Place& gradient) {
+    bool read = false;
+    auto look = [&](const Place& where) {
+      read = read || (where.kind == Place::Kind::variable && where.index == variable_value[gradient.index]) ||
+             (where.kind == Place::Kind::gradient && where.index == gradient.index);
+    };
+    while (plan.steps_[++step].kind != PlannedStep::Kind::update) for_operands(plan.steps_[step], look);
+    for (const Place& where : plan.outputs_) look(where);
+    return read;
+  }
+
+  // Which of the steps that can do so update variables. What ends a run half way must leave all variables as they were.
   void find_updates() {
     const bool allowed = plan.purpose_.update_at_once && !may_throw;
     for (size_t i = 0; i < plan.steps_.size(); ++i) {
       PlannedStep& step = plan.steps_[i];
-      uint32_t updates = 0;
-      for (size_t k = 0; k < step.input_grads.size() && allowed; ++k) {
+      for (size_t k = 0; k < step.input_grads.size(); ++k) {
+        if (!has(step.updates_inputs, k)) continue;
         const Place& gradient = step.input_grads[k];
-        if (!has(step.updates_inputs, k) || gradient.kind != Place::Kind::gradient) continue;
-        const int id = variable_value[gradient.index];
-        bool read = false;
-        auto look = [&](const Place& where) {
-          read = read || (where.kind == Place::Kind::variable && where.index == id) ||
-                 (where.kind == Place::Kind::gradient && where.index == gradient.index);
-        };
-        for (size_t later = i + 1; plan.steps_[later].kind != PlannedStep::Kind::update; ++later)
-          for_operands(plan.steps_[later], look);
-        for (const Place& where : plan.outputs_) look(where);
-        if (read) continue;
-        updates |= 1u << k;
-        step.name += " + update";
+        if (allowed && gradient.kind == Place::Kind::gradient && !is_read_after(i, gradient))
+          step.name += " + update";
+        else
+          step.updates_inputs &= ~(1u << k);
       }
-      step.updates_inputs = updates;
     }
   }
 
@@ -421,6 +422,14 @@ Plan::Plan(Graph graph, Purpose purpose) : graph_(std::move(graph)), purpose_(st
   for (ValueId id : kept) graph_.require_value(id);
   fuse(graph_, kept, purpose_.loss >= 0);
   Builder(*this).build();
+}
+
+std::vector<int> Plan::updated_at_once() const {
+  std::vector<int> variables;
+  for (const PlannedStep& step : steps_)
+    for (size_t i = 0; i < step.input_grads.size(); ++i)
+      if (has(step.updates_inputs, i)) variables.push_back(step.input_grads[i].index);
+  return variables;
 }
 
 double Plan::cost() const {

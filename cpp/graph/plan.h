@@ -56,6 +56,8 @@ class Plan {
   const std::vector<Place>& accumulated() const { return accumulated_; }
   const Layout& layout() const { return layout_; }
   int64_t worker_scratch() const { return worker_scratch_; }
+  // The variables of the block that steps before the update step take care of.
+  std::vector<int> updated_at_once() const;
   double cost() const;  // nanoseconds on one thread, roughly
   // One line a step, its operands' shapes and bytes; then the memory.
   std::string describe(const std::vector<double>& nanoseconds = {}) const;

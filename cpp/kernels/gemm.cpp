@@ -228,6 +228,10 @@ constexpr Tiles make_tiles(Indices<R...>, Indices<C...>) {
 }
 constexpr Tiles kTiles = make_tiles(MakeIndices<kTileRows>::type{}, MakeIndices<kTileVectors>::type{});
 
+NNFAST_INLINE TileFunction tile_for(int64_t rows, int64_t columns) {
+  return kTiles.of[rows - 1][(columns - 1) / kLanes][columns % kLanes != 0];
+}
+
 // Row by row over several panels at a time: along a row memory is read at its full speed, while a column of short
 // stretches a power of two apart falls on the same lines of the caches.
 void pack_columns(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, float* __restrict out) {
@@ -316,12 +320,11 @@ void rows_first(const Block& block) {
                     after * block.ldc / kLineOfFloats);
     for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
       const int64_t columns = at_most(kTileColumns, block.n - j);
-      const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
       Tile t{block, a, block.b + q * block.b_panel, block.b_k, c + j, nullptr, nullptr, columns, sum};
       t.ahead = streams.next(block.k);
       if (block.bias) t.bias = block.bias + j;
       if (block.slope) t.slope = block.slope + i * block.ldc + j;
-      kTiles.of[rows - 1][vectors - 1][columns % kLanes != 0](t);
+      tile_for(rows, columns)(t);
     }
   }
 }
@@ -337,8 +340,6 @@ void block(const Block& block) {
   for (int64_t i = 0; i < at_most(left_to_copy, kRowsAhead); ++i) ask(copying, block.next + i * block.next_k);
   for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
     const int64_t columns = at_most(kTileColumns, block.n - j);
-    const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
-    const bool partial = columns % kLanes != 0;
     const float* b = block.b + q * block.b_panel;
     Tile t{block,
            block.a,
@@ -386,7 +387,7 @@ void block(const Block& block) {
         --tiles;
         t.copying = &copying;
       }
-      kTiles.of[rows - 1][vectors - 1][partial](t);
+      tile_for(rows, columns)(t);
       if (t.ahead == &ahead)
         for (const float*& at : ahead.at) at += block.k / kUnroll * block.b_k;
       if (t.copy) {
@@ -427,7 +428,6 @@ void block_and_step(const Block& block, const Kernels::Gemm::Step& step) {
       for (int s = 0; s < step.num_slots; ++s) slots[s] = step.slots[s] + at;
       for (int64_t j = 0; j < width; j += kTileColumns) {
         const int64_t columns = at_most(kTileColumns, width - j);
-        const int vectors = static_cast<int>((columns + kLanes - 1) / kLanes);
         const float* b = block.b + (begin + j) / kTileColumns * block.b_panel;
         Tile t{part, block.a + i / block.height * block.a_panel, b, block.b_k, c + j, nullptr, nullptr, columns, sum};
         Ahead aheads[1 + kMaxSlots];
@@ -441,7 +441,7 @@ void block_and_step(const Block& block, const Kernels::Gemm::Step& step) {
         // A tile of few k has no time for all of them.
         for (int64_t ask = block.k / kUnroll; ask < t.aheads * rows; ++ask)
           for (const float* first : aheads[ask / rows].at) __builtin_prefetch(first + ask % rows * block.ldc, 0, 2);
-        kTiles.of[rows - 1][vectors - 1][columns % kLanes != 0](t);
+        tile_for(rows, columns)(t);
       }
       step.rule(args);
     }

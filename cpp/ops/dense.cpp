@@ -106,13 +106,8 @@ class Dense final : public Op {
       dw_scratch_ = reserve(dw_.scratch());
     }
     // Beside dx, or after it where the product may change w.
-    std::vector<Phase> of_dw = dw_.phases();
-    if (dw_.can_update()) {
-      needs.updates_inputs = 2;
-      dw_begin_ = static_cast<int>(dx_.phases().size());
-      of_dw.insert(of_dw.begin(), dw_begin_, Phase{0, 0});
-    }
-    products_.add(of_dw);
+    products_.add(dw_.phases(), dw_.can_update() ? static_cast<int>(dx_.phases().size()) : 0);
+    if (dw_.can_update()) needs.updates_inputs = 2;
     needs.backward.insert(needs.backward.end(), products_.phases().begin(), products_.phases().end());
     needs.backward_scratch = scratch;
     needs.worker_scratch = std::max({needs.worker_scratch, dw_.worker_scratch(), dx_.worker_scratch()});
@@ -150,7 +145,7 @@ class Dense final : public Op {
         product.b = dz;
         product.c = args.input_grads[1];
         product.update = args.updates ? args.updates[1] : nullptr;
-        return dw_.run(phase - dw_begin_, task, worker, args.scratch + dw_scratch_, product);
+        return dw_.run(phase, task, worker, args.scratch + dw_scratch_, product);
     }
   }
 
@@ -182,7 +177,6 @@ class Dense final : public Op {
   int64_t rows_ = 0, in_ = 0, out_ = 0;
   Gemm forward_, dw_, dx_;
   SideBySide products_;
-  int dw_begin_ = 0;  // the phase of products_
   bool own_dz_ = false, db_ = false;
   int64_t parts_ = 1, part_rows_ = 0;
   int64_t dz_ = 0, sums_ = 0, dw_scratch_ = 0, dx_scratch_ = 0;  // where each begins in scratch

@@ -403,8 +403,7 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
     block.relu = epilogue && relu_in_registers_;
     block.slope = epilogue && slope_in_registers_ ? args.derivative_y + rows.begin * ldc + columns.begin : nullptr;
     if (args.update) {
-      gemm.block_and_step(block,
-                          args.update->update.step_of(args.update->segment, block.c - args.c, args.update->state));
+      gemm.block_and_step(block, args.update->from(block.c - args.c));
       continue;
     }
     if (grouped_) {

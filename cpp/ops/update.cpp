@@ -219,7 +219,6 @@ UpdateArgs Update::args_of(double weight_decay, double learning_rate, const Upda
   args.gradient_scale = 1;
   args.clip_value =
       settings_.clipvalue > 0 ? static_cast<float>(settings_.clipvalue) : std::numeric_limits<float>::infinity();
-  args.hyper = hyper_.data();
   return args;
 }
 
@@ -250,6 +249,7 @@ Kernels::Gemm::Step Update::step_of(const Segment& segment, int64_t element, con
   step.rule = kernels().update->step[rule_];
   step.args = args_of(decay_of(segment), segment.learning_rate, state);
   step.args.parameters = state.parameters + at;
+  step.args.hyper = hyper_.data();
   step.num_slots = num_rule_slots_;
   for (int i = 0; i < num_rule_slots_; ++i) step.slots[i] = state.slots[i] + at;
   return step;

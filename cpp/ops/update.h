@@ -103,6 +103,9 @@ struct VariableUpdate {
   const Update& update;
   const Segment& segment;
   const UpdateState& state;
+
+  // For the elements of the variable from this one on.
+  Kernels::Gemm::Step from(int64_t element) const { return update.step_of(segment, element, state); }
 };
 
 // The names of the rules and of each one's hyperparameters.

@@ -148,6 +148,7 @@ class Programs:
         keep_gradients : bool
             Whether the gradients of a training step will be read.
         """
+        keep_gradients = keep_gradients and purpose == "train"  # other programs serve both
         if not self.are_valid:
             self.clear()
             self._count = changes()
