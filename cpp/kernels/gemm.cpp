@@ -1,11 +1,12 @@
-// Matrix products: the register tile, the loops over a block, and packing.
+// Matrix products: the register tile, and the loops over a block.
 //
 // The scheme is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008); the tile
 // reads a through two strides, so one function serves a in place, transposed in place and packed.
 #include "kernels/kernels.h"
+#include "kernels/pack.h"
+#include "kernels/packed_tile.h"
 #include "kernels/simd.h"
 #include "kernels/tiles.h"
-#include "kernels/transpose.h"
 
 namespace nnfast::NNFAST_ISA {
 namespace {
@@ -14,14 +15,6 @@ using Block = Kernels::Gemm::Block;
 
 constexpr int64_t kLineOfFloats = 16;
 constexpr int64_t kRowsAhead = 4;
-constexpr int64_t kFewElements = 4;  // of rows to transpose, for which vectors take longer
-
-// Memory that will be wanted soon: from each of two places onwards, a line every `step` elements, at most so many.
-struct Ahead {
-  const float* at[2];
-  int64_t step;
-  int64_t lines = INT64_MAX;
-};
 
 // Panels of b that are copied while tiles are made, a row of them every so often, so that products go on while memory
 // answers. A row is asked for kRowsAhead rows before its copy, no more: asked for in bursts, or before they have room
@@ -56,7 +49,8 @@ NNFAST_INLINE int64_t from_here(int64_t stride) {
   return stride;
 }
 
-// One register tile of a block: MT rows, NV vectors of columns, of which the last may be partial.
+// One register tile of a block: MT rows, NV vectors of columns, of which the last may be partial. Packed: a full one,
+// whose a lies k by k and whose b row by row.
 struct Tile {
   const Block& block;
   const float* a;
@@ -73,7 +67,7 @@ struct Tile {
   Copying* copying = nullptr;    // or its rows are copied in the first chain
 };
 
-template <int MT, int NV, bool Partial>
+template <int MT, int NV, bool Partial, bool Packed = false>
 void tile(const Tile& t) {
   const Block& block = t.block;
   const int64_t last = t.columns - (NV - 1) * kLanes;  // in the last vector
@@ -138,6 +132,35 @@ void tile(const Tile& t) {
       if constexpr (along_rows) static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] += n; });
       b += n * b_k;
     };
+    if constexpr (Packed) {
+      int64_t fours = depth / kUnroll;
+      auto some = [&](int64_t n, auto asking) NNFAST_LAMBDA {
+        add_packed<asking>(n, a[0], b, ahead, acc);
+        a[0] += n * kUnroll * kTileRows;
+        b += n * kUnroll * kTileColumns;
+        fours -= n;
+      };
+      if (t.copying && t.copying->rows > 0)
+        for (const int64_t period = fours / t.copying->rows; t.copying->rows > 0; --t.copying->rows) {
+          some(period, Index<0>{});
+          copy_row(*t.copying);
+        }
+      // As below. In a function for both, GCC 12 keeps what is ahead on the stack.
+      while (list && fours > 0) {
+        const int64_t lines = at_most(fours, ahead.lines);
+        some(lines, Index<1>{});
+        ahead.lines -= lines;
+        if (ahead.lines > 0) continue;
+        if (++list == t.ahead + t.aheads)
+          list = nullptr;
+        else
+          ahead = *list;
+      }
+      some(fours, Index<0>{});
+#pragma GCC unroll 1
+      for (int64_t left = depth % kUnroll; left > 0; --left) steps(Index<1>{});
+      return;
+    }
     if (copy) {
       for (; depth > 0; --depth, copy += kTileColumns) steps(Index<1>{}, copy);
       return;
@@ -169,7 +192,7 @@ void tile(const Tile& t) {
     static_for<MT * NV>([&](auto i) NNFAST_LAMBDA { acc[i] = V{}; });
     const int64_t depth = at_most(left, block.chain);
     const int64_t begin = block.k - left;
-    if (block.a_k == 1)
+    if (!Packed && block.a_k == 1)
       products(depth, Index<1>{});
     else
       products(depth, Index<0>{});
@@ -228,61 +251,11 @@ constexpr Tiles make_tiles(Indices<R...>, Indices<C...>) {
 }
 constexpr Tiles kTiles = make_tiles(MakeIndices<kTileRows>::type{}, MakeIndices<kTileVectors>::type{});
 
-NNFAST_INLINE TileFunction tile_for(int64_t rows, int64_t columns) {
-  return kTiles.of[rows - 1][(columns - 1) / kLanes][columns % kLanes != 0];
-}
-
-// Row by row over several panels at a time: along a row memory is read at its full speed, while a column of short
-// stretches a power of two apart falls on the same lines of the caches.
-void pack_columns(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, float* __restrict out) {
-  constexpr int64_t kWide = 8 * kTileColumns;
-  for (int64_t begin = 0; begin < n; begin += kWide) {
-    const int64_t end = at_most(n, begin + kWide), full = begin + (end - begin) / kTileColumns * kTileColumns;
-    for (int64_t i = 0; i < k; ++i) {
-      const float* row = b + i * ldb;
-      float* to = out + begin * k + i * kTileColumns;
-      for (int64_t j = begin; j < full; j += kTileColumns, to += k * kTileColumns)
-        static_for<kTileVectors>([&](auto v) NNFAST_LAMBDA { store(to + v * kLanes, load(row + j + v * kLanes)); });
-      if (full < end)
-        static_for<kTileVectors>([&](auto v) NNFAST_LAMBDA {
-          const int64_t left = end - full - v * kLanes;
-          store(to + v * kLanes, left <= 0 ? V{} : load_first(row + full + v * kLanes, at_most(left, kLanes)));
-        });
-    }
-  }
-}
-
-// One panel of n <= kTileColumns columns from as many rows of k. As few rows as fill a vector at a time: where they are
-// a power of two apart, more of them drive each other out of a level-1 cache.
-void pack_panel_transposed(int64_t k, int64_t n, const float* __restrict b, int64_t ldb, float* __restrict out) {
-  if (k <= kFewElements) {
-    for (int64_t i = 0; i < k; ++i)
-      for (int64_t j = 0; j < kTileColumns; ++j) out[i * kTileColumns + j] = j < n ? b[j * ldb + i] : 0;
-    return;
-  }
-  for (int64_t j = 0; j < kTileColumns; j += kLanes)
-    for (int64_t i = 0; i < k; i += kLanes) {
-      const int64_t depth = at_most(kLanes, k - i);
-      V rows[kLanes];
-      static_for<kLanes>([&](auto r) NNFAST_LAMBDA {
-        const float* from = b + (j + r) * ldb + i;
-        rows[r] = j + r >= n ? V{} : depth == kLanes ? load(from) : load_first(from, depth);
-      });
-      transpose(rows);
-      float* to = out + i * kTileColumns + j;
-      if (depth == kLanes)
-        static_for<kLanes>([&](auto r) NNFAST_LAMBDA { store(to + r * kTileColumns, rows[r]); });
-      else
-        static_for<kLanes>([&](auto r) NNFAST_LAMBDA {
-          if (r < depth) store(to + r * kTileColumns, rows[r]);
-        });
-    }
-}
-
-void pack(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out) {
-  if (!transposed) return pack_columns(k, n, b, ldb, out);
-  for (int64_t j = 0; j < n; j += kTileColumns, out += k * kTileColumns)
-    pack_panel_transposed(k, at_most(kTileColumns, n - j), b + j * ldb, ldb, out);
+NNFAST_INLINE void make(const Tile& t, int64_t rows) {
+  if constexpr (kHasPackedTile)
+    if (rows == kTileRows && t.columns == kTileColumns && t.block.a_k == kTileRows && t.b_k == kTileColumns && !t.copy)
+      return tile<kTileRows, kTileVectors, false, true>(t);
+  kTiles.of[rows - 1][(t.columns - 1) / kLanes][t.columns % kLanes != 0](t);
 }
 
 // Two stretches of memory that are asked for while tiles are made, line by line.
@@ -324,7 +297,7 @@ void rows_first(const Block& block) {
       t.ahead = streams.next(block.k);
       if (block.bias) t.bias = block.bias + j;
       if (block.slope) t.slope = block.slope + i * block.ldc + j;
-      tile_for(rows, columns)(t);
+      make(t, rows);
     }
   }
 }
@@ -387,7 +360,7 @@ void block(const Block& block) {
         --tiles;
         t.copying = &copying;
       }
-      tile_for(rows, columns)(t);
+      make(t, rows);
       if (t.ahead == &ahead)
         for (const float*& at : ahead.at) at += block.k / kUnroll * block.b_k;
       if (t.copy) {
@@ -441,41 +414,11 @@ void block_and_step(const Block& block, const Kernels::Gemm::Step& step) {
         // A tile of few k has no time for all of them.
         for (int64_t ask = block.k / kUnroll; ask < t.aheads * rows; ++ask)
           for (const float* first : aheads[ask / rows].at) __builtin_prefetch(first + ask % rows * block.ldc, 0, 2);
-        tile_for(rows, columns)(t);
+        make(t, rows);
       }
       step.rule(args);
     }
   }
-}
-
-void copy(int64_t n, const float* from, float* to) {
-  int64_t i = 0;
-  for (; i + 4 * kLanes <= n; i += 4 * kLanes)
-    static_for<4>([&](auto v) NNFAST_LAMBDA { store(to + i + v * kLanes, load(from + i + v * kLanes)); });
-  for (; i < n; i += kLanes) {
-    const int64_t left = at_most(kLanes, n - i);
-    store_first(to + i, load_first(from + i, left), left);
-  }
-}
-
-void pack_rows(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out,
-               int64_t ldo) {
-  if (!transposed) {
-    for (int64_t i = 0; i < m; ++i) copy(k, a + i * lda, out + i * ldo);
-    return;
-  }
-  // A stretch of `height` elements for each panel and k. Whole vectors are stored: what they write too much belongs to
-  // the stretch of the next k and is overwritten in its turn. At the ends nothing is read or written beyond.
-  constexpr int kVectors = (kTileRows + kLanes - 1) / kLanes;
-  for (int64_t p = 0; p < k; ++p)
-    for (int64_t i = 0; i < m; i += height) {
-      const float* from = a + p * lda + i;
-      float* to = out + i * ldo + p * height;
-      if (p + kVectors * kLanes < k && i + kVectors * kLanes <= m)
-        static_for<kVectors>([&](auto v) NNFAST_LAMBDA { store(to + v * kLanes, load(from + v * kLanes)); });
-      else
-        copy(at_most(height, m - i), from, to);
-    }
 }
 
 // Some columns at a time, in as many chains of additions as keep the adders busy: fewer columns, more chains of rows.
@@ -509,7 +452,7 @@ void column_sums(int64_t m, int64_t n, const float* x, int64_t ldx, float* out) 
 }  // namespace
 
 extern const Kernels::Gemm gemm_kernels;
-const Kernels::Gemm gemm_kernels = {kTileRows,      kTileColumns, kChain,    block,
+const Kernels::Gemm gemm_kernels = {kTileRows,      kTileColumns, kChain,    kHasPackedTile, block,
                                     block_and_step, pack,         pack_rows, column_sums};
 
 }  // namespace nnfast::NNFAST_ISA

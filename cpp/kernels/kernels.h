@@ -216,14 +216,15 @@ struct Kernels {
     };
     int rows, columns;  // of the register tile
     int chain;
+    bool rows_by_k;  // how pack_rows leaves what is not transposed
     void (*block)(const Block& block);
     // The same for a gradient that nobody keeps: each part of c is used as soon as it is made, and not written. The
     // block is k deep at once, its b in place or packed; nothing is added to c or done with it.
     void (*block_and_step)(const Block& block, const Step& step);
     // b (k×n), or its transpose (n×k) → out[n/columns, rounded up][k][columns], zeros beyond n.
     void (*pack)(int64_t k, int64_t n, const float* b, int64_t ldb, bool transposed, float* out);
-    // a (m×k) → out[m/height, rounded up][height][ldo]; its transpose (k×m) → out[m/height, rounded up][k][height], a
-    // panel height * ldo apart. ldo >= k.
+    // a (m×k) → out[m/height, rounded up][height][ldo]; its transpose (k×m), and a where rows_by_k, →
+    // out[m/height, rounded up][k][height], a panel height * ldo apart. ldo >= k.
     void (*pack_rows)(int64_t m, int64_t k, int height, const float* a, int64_t lda, bool transposed, float* out,
                       int64_t ldo);
     // out[j] = x[0, j] + … + x[m-1, j]

@@ -39,6 +39,7 @@ constexpr int64_t kLargeOfB = 3 << 19;                  // elements: of b, which
 constexpr int64_t kSharedC = 1 << 20;                   // and in the last of them
 constexpr int64_t kCopiedRows = 16;                     // of a, by one task
 constexpr int64_t kRowsFirstDepth = 32;                 // there must be time to ask for the next rows
+constexpr int64_t kByKDepth = 128, kByKColumns = 768;   // of a block for which a is worth copying k by k
 constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kLongColumnLow = 96;                  // where a row panel takes less than half of a line of a column
 constexpr int64_t kGroup = 4;                           // narrow panels of a large b that a task copies together
@@ -101,6 +102,7 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
     choose_blocks_of_update();
   else
     choose_blocks(std::max<int64_t>(1, wanted / splits_));
+  if (kernels_->gemm->rows_by_k && !updates_) copy_a_ |= copy_b_ && k >= kByKDepth && block_columns_ >= kByKColumns;
   slabs_ = std::max<int64_t>(1, ceil_div(k, depth_));
   share_b_ = shares_b(row_blocks_);
 
@@ -377,8 +379,9 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
         gemm.pack_rows(block.m, block.k, height_, block.a, spec_.lda, spec_.transpose_a, scratch, ld_a_);
         block.a = scratch;
       }
-      block.a_row = spec_.transpose_a ? 1 : ld_a_;
-      block.a_k = spec_.transpose_a ? height_ : 1;
+      const bool by_k = spec_.transpose_a || gemm.rows_by_k;
+      block.a_row = by_k ? 1 : ld_a_;
+      block.a_k = by_k ? height_ : 1;
       block.a_panel = height_ * ld_a_;
     }
     if (share_b_) {
