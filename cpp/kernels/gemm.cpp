@@ -1,7 +1,8 @@
 // Matrix products: the register tile, and the loops over a block.
 //
 // The scheme is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008); the tile
-// reads a through two strides, so one function serves a in place, transposed in place and packed.
+// reads a through two strides, so one function serves a in place, transposed in place and packed. (On AVX2 a full tile
+// of packed operands has a loop of its own.)
 #include "kernels/kernels.h"
 #include "kernels/pack.h"
 #include "kernels/packed_tile.h"
@@ -49,8 +50,7 @@ NNFAST_INLINE int64_t from_here(int64_t stride) {
   return stride;
 }
 
-// One register tile of a block: MT rows, NV vectors of columns, of which the last may be partial. Packed: a full one,
-// whose a lies k by k and whose b row by row.
+// One register tile of a block.
 struct Tile {
   const Block& block;
   const float* a;
@@ -67,6 +67,8 @@ struct Tile {
   Copying* copying = nullptr;    // or its rows are copied in the first chain
 };
 
+// MT rows, NV vectors of columns, of which the last may be partial. Packed: a full tile, whose a lies k by k and whose
+// b row by row.
 template <int MT, int NV, bool Partial, bool Packed = false>
 void tile(const Tile& t) {
   const Block& block = t.block;
@@ -251,6 +253,7 @@ constexpr Tiles make_tiles(Indices<R...>, Indices<C...>) {
 }
 constexpr Tiles kTiles = make_tiles(MakeIndices<kTileRows>::type{}, MakeIndices<kTileVectors>::type{});
 
+// By the function for its size and its operands.
 NNFAST_INLINE void make(const Tile& t, int64_t rows) {
   if constexpr (kHasPackedTile)
     if (rows == kTileRows && t.columns == kTileColumns && t.block.a_k == kTileRows && t.b_k == kTileColumns && !t.copy)
