@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/floating_point_mode.h"
+
 namespace nnfast {
 namespace {
 
@@ -32,6 +34,7 @@ Requirements CustomOp::require(const std::vector<bool>& wanted) {
 
 void CustomOp::forward(const Args& args, int, int64_t, Worker&) const {
   py::gil_scoped_acquire acquire;
+  FloatingPointMode mode(FloatingPointMode::kept);  // as NumPy expects it
   py::tuple given(inputs_.size());  // of copies: the function may keep them, while the executor uses the memory again
   for (size_t i = 0; i < inputs_.size(); ++i) given[i] = copy_of(args.inputs[i], inputs_[i]);
   store(forward_(*given), output_.shape, "forward", args.outputs[0]);
@@ -39,6 +42,7 @@ void CustomOp::forward(const Args& args, int, int64_t, Worker&) const {
 
 void CustomOp::backward(const Args& args, int, int64_t, Worker&) const {
   py::gil_scoped_acquire acquire;
+  FloatingPointMode mode(FloatingPointMode::kept);  // as NumPy expects it
   py::tuple given(inputs_.size() + 2);
   given[0] = copy_of(args.output_grads[0], output_);
   given[1] = copy_of(args.outputs[0], output_);

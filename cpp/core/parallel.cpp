@@ -3,6 +3,7 @@
 #include <atomic>
 #include <exception>
 
+#include "core/floating_point_mode.h"
 #include "core/team.h"
 
 namespace nnfast {
@@ -85,7 +86,7 @@ void Schedule::run(int threads) const {
 }
 
 void Schedule::run_alone(size_t begin, size_t end) const {
-  StandardFloatingPoint standard;
+  FloatingPointMode mode(FloatingPointMode::flushed);
   for (size_t i = begin; i < end; ++i)
     for (int64_t task = 0; task < steps_[i].tasks; ++task) steps_[i].job->run(steps_[i].phase, task, 0);
 }

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <climits>
 
+#include "core/floating_point_mode.h"
+
 namespace nnfast {
 namespace {
 
@@ -114,7 +116,7 @@ void Team::open_region(int members) {
 
 void Team::work(int worker, int members) {
   if (worker == 0) began_ = Clock::now();
-  StandardFloatingPoint standard;
+  FloatingPointMode mode(FloatingPointMode::flushed);
   Part* part = part_.load(std::memory_order_acquire);
   seats_[worker].cpu_clock.store(cpu_clock(pthread_self()), std::memory_order_relaxed);
   Member member(*this, worker, members);

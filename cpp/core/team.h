@@ -98,27 +98,4 @@ class Team::Member {
   int helped_ = 0;  // members whose share this one has seen the end of, itself first
 };
 
-// Results must not depend on what the calling thread's floating-point mode happens to be, since the other members
-// have one of their own: denormals are kept, rounding is to nearest.
-class StandardFloatingPoint {
- public:
-#if defined(__SSE__)
-  StandardFloatingPoint() : saved_(__builtin_ia32_stmxcsr()) {
-    if ((saved_ & kMode) != kStandard) __builtin_ia32_ldmxcsr((saved_ & ~kMode) | kStandard);
-  }
-  ~StandardFloatingPoint() {
-    if ((saved_ & kMode) != kStandard) __builtin_ia32_ldmxcsr(saved_);
-  }
-  StandardFloatingPoint(const StandardFloatingPoint&) = delete;
-  StandardFloatingPoint& operator=(const StandardFloatingPoint&) = delete;
-
- private:
-  static constexpr unsigned kMode = 0xffc0;      // flush to zero, rounding, exception masks, denormals are zero
-  static constexpr unsigned kStandard = 0x1f80;  // all exceptions masked, nothing else
-  unsigned saved_;
-#else
-  StandardFloatingPoint() {}
-#endif
-};
-
 }  // namespace nnfast

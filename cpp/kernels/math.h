@@ -1,6 +1,7 @@
-// exp, log, tanh, erf, … on the vector type V, over the whole float32 range: right infinities, NaN, signed zeros and
-// subnormal results. The bound of each error stands beside it, in units in the last place (ULP), for builds with and
-// without fused multiply-add; tests/kernels/test_math.py holds them to it on every ISA.
+// exp, log, tanh, erf, … on the vector type V, over the whole float32 range: right infinities, NaN, signed zeros,
+// subnormal operands and, where the floating-point mode keeps them, results. The bound of each error stands beside it,
+// in units in the last place (ULP), for builds with and without fused multiply-add; tests/kernels/test_math.py holds
+// them to it on every ISA.
 //
 // Coefficients are our own minimax fits (Remez), rounded to float32 lowest power first with the rest fitted again.
 // Argument reductions follow Cody and Waite, "Software Manual for the Elementary Functions" (1980).

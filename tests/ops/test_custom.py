@@ -67,6 +67,12 @@ def test_in_a_model_it_is_the_operation_of_the_same_formula(threads):
         nnfast.set_num_threads(before)
 
 
+def test_numpy_keeps_its_denormals_inside():
+    halve = ops.custom(lambda x: x * np.float32(0.5), output_shape=lambda shape: shape)
+    x = np.full((2, 3), 2e-38, np.float32)
+    np.testing.assert_array_equal(halve(x), np.full((2, 3), 1e-38, np.float32))
+
+
 def test_several_inputs_a_weight_and_no_gradient_for_one():
     scale = ops.custom(lambda x, w: x * w, lambda dy, y, x, w: (None, (dy * x).sum(0)))
 
