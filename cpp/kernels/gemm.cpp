@@ -16,6 +16,7 @@ using Block = Kernels::Gemm::Block;
 
 constexpr int64_t kLineOfFloats = 16;
 constexpr int64_t kRowsAhead = 4;
+constexpr bool kWide = kTileColumns > kLineOfFloats;  // where a tile's loop has instructions to spare
 
 // Panels of b that are copied while tiles are made, a row of them every so often, so that products go on while memory
 // answers. A row is asked for kRowsAhead rows before its copy, no more: asked for in bursts, or before they have room
@@ -27,12 +28,12 @@ struct Copying {
   int64_t panels, panel;  // and from one copied panel to the next
   int64_t rows;           // for the next tile to copy
 };
-NNFAST_INLINE void ask(const Copying& c, const float* row) {
-  for (int64_t p = 0; p < c.panels; ++p) __builtin_prefetch(row + p * kTileColumns);
-  __builtin_prefetch(row + c.panels * kTileColumns - 1);
+NNFAST_INLINE void ask_row(const float* row, int64_t columns) {
+  for (int64_t j = 0; j < columns; j += kLineOfFloats) __builtin_prefetch(row + j);
+  __builtin_prefetch(row + columns - 1);
 }
 NNFAST_INLINE void copy_row(Copying& c) {
-  ask(c, c.from + kRowsAhead * c.ld);
+  ask_row(c.from + kRowsAhead * c.ld, c.panels * kTileColumns);
   const float* from = c.from;
   float* to = c.to;
   for (int64_t p = 0; p < c.panels; ++p, from += kTileColumns, to += c.panel)
@@ -62,7 +63,8 @@ struct Tile {
   int64_t columns;
   float* sum;                    // as many elements as a tile has, side by side
   float* copy = nullptr;         // or where the columns of b are copied to, kTileColumns apart
-  const Ahead* ahead = nullptr;  // or a line of each place is asked for with every kUnroll of k,
+  const Ahead* ahead = nullptr;  // or with every kUnroll of k a line of each place is asked for,
+  int asked = 1;                 // or so many, where kWide,
   int aheads = 1;                // of one after the other
   Copying* copying = nullptr;    // or its rows are copied in the first chain
 };
@@ -164,7 +166,10 @@ void tile(const Tile& t) {
       return;
     }
     if (copy) {
-      for (; depth > 0; --depth, copy += kTileColumns) steps(Index<1>{}, copy);
+      for (; depth > 0; --depth, copy += kTileColumns) {
+        if constexpr (kWide) ask_row(b + kRowsAhead * b_k, NV * kLanes);
+        steps(Index<1>{}, copy);
+      }
       return;
     }
     int64_t whole = depth / kSteps;
@@ -175,15 +180,17 @@ void tile(const Tile& t) {
       }
     for (; list && whole > 0; --whole) {
       steps(Index<kSteps>{});
-      static_for<2>([&](auto s) NNFAST_LAMBDA {
-        __builtin_prefetch(ahead.at[s], 0, 2);
-        ahead.at[s] += ahead.step;
-      });
-      if (--ahead.lines > 0) continue;
-      if (++list == t.ahead + t.aheads)
-        list = nullptr;
-      else
-        ahead = *list;
+      for (int asked = 0; list && asked < (kWide ? t.asked : 1); ++asked) {
+        static_for<2>([&](auto s) NNFAST_LAMBDA {
+          __builtin_prefetch(ahead.at[s], 0, 2);
+          ahead.at[s] += ahead.step;
+        });
+        if (--ahead.lines > 0) continue;
+        if (++list == t.ahead + t.aheads)
+          list = nullptr;
+        else
+          ahead = *list;
+      }
     }
     for (; whole > 0; --whole) steps(Index<kSteps>{});
 // Unrolled, GCC 12 leaves stores of b on the stack that nobody reads.
@@ -313,7 +320,8 @@ void block(const Block& block) {
   int64_t left_to_copy = block.next ? block.next_rows : 0;
   const int64_t row_panels = (block.m + block.height - 1) / block.height;
   int64_t tiles = (block.n + kTileColumns - 1) / kTileColumns * row_panels;
-  for (int64_t i = 0; i < at_most(left_to_copy, kRowsAhead); ++i) ask(copying, block.next + i * block.next_k);
+  for (int64_t i = 0; i < at_most(left_to_copy, kRowsAhead); ++i)
+    ask_row(block.next + i * block.next_k, block.next_panels * kTileColumns);
   for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
     const int64_t columns = at_most(kTileColumns, block.n - j);
     const float* b = block.b + q * block.b_panel;
@@ -414,8 +422,10 @@ void block_and_step(const Block& block, const Kernels::Gemm::Step& step) {
         for (int s = 0; s < step.num_slots; ++s) aheads[1 + s] = want(slots[s]);
         t.ahead = aheads;
         t.aheads = 1 + step.num_slots;
+        const int64_t wanted = t.aheads * rows, times = block.k / kUnroll;
+        t.asked = static_cast<int>(at_most(kWide ? kUnroll : 1, wanted / (times + 1) + 1));
         // A tile of few k has no time for all of them.
-        for (int64_t ask = block.k / kUnroll; ask < t.aheads * rows; ++ask)
+        for (int64_t ask = times * t.asked; ask < wanted; ++ask)
           for (const float* first : aheads[ask / rows].at) __builtin_prefetch(first + ask % rows * block.ldc, 0, 2);
         make(t, rows);
       }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/buffer.h"
+#include "core/caches.h"
 #include "dispatch/dispatch.h"
 
 namespace nnfast {
@@ -28,21 +29,29 @@ constexpr double kCopyWide = 0.3, kReadWide = 0.14, kPassWide = 0.2, kTransposeO
 constexpr double kStream = 0.1;  // to read an element of a large operand once
 constexpr double kCall = 50;
 
-// Elements: of a block of a, about half of a level-2 cache; of b, which is then read where it lies. Wide: with panels
-// of b of more than one cache line (AVX-512, a level-2 cache of 1 MB). A narrow panel lies on as many lines, and pages,
-// as its b has rows, and uses a part of each: its copy is worth more.
+// Elements: of a block of a, about half of a level-2 cache; of b, up to which tasks do without a copy for all of them.
+// Wide: with panels of b of more than one cache line (AVX-512, a level-2 cache of 1 MB; room_factor() for larger ones).
+// A narrow panel lies on as many lines, and pages, as its b has rows, and uses a part of each: its copy is worth more.
 constexpr int64_t kBlockOfA = 136 << 10, kBlockOfANarrow = 68 << 10;
 constexpr int64_t kCached = 480 << 10, kCachedNarrow = 16 << 10;
+// Row panels of a block, more than which are worth the copy of each wide panel of such a b on the way, and the least k.
+// In place its rows fall on the same lines of a level-1 cache where they are a power of two apart, and where they begin
+// off a line each vector lies on two. On a core that makes two vectors of products a cycle (Emerald Rapids) 128x512x784
+// takes seven tenths of the time so, 512x256x128 and 256³ nine.
+constexpr int64_t kOwnPanels = 3, kOwnPanelsFar = 1, kOwnDepth = 96;
+constexpr int64_t kFarB = 192 << 10;                    // elements: of b, which has no room in a level-2 cache of 1 MB
 constexpr int64_t kNearB = 32 << 10;                    // elements: of b, read again for each few rows of a
 constexpr int64_t kNearC = 16 << 10;                    // elements: of c, which is still in a cache
 constexpr int64_t kLargeOfB = 3 << 19;                  // elements: of b, which comes from memory
 constexpr int64_t kSharedC = 1 << 20;                   // and in the last of them
+constexpr int64_t kManyWays = 12;                       // of a level-1 cache, with room for lines that collide
 constexpr int64_t kCopiedRows = 16;                     // of a, by one task
 constexpr int64_t kRowsFirstDepth = 32;                 // there must be time to ask for the next rows
 constexpr int64_t kByKDepth = 128, kByKColumns = 768;   // of a block for which a is worth copying k by k
 constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kLongColumnLow = 96;                  // where a row panel takes less than half of a line of a column
-constexpr int64_t kGroup = 4;                           // narrow panels of a large b that a task copies together
+constexpr int64_t kGroup = 4;                           // panels of a large b that a task copies together
+constexpr int64_t kGroupedRows = 160;                   // of a, for which wide panels are
 constexpr int64_t kOwnChains = 2;                       // of a panel of b that a task copies for itself: 96 KB
 constexpr int64_t kTries = 64;                          // numbers of row blocks, from the fewest onwards
 constexpr int64_t kThinSide = 64, kThinSize = 8 << 10;  // elements: the least that a thin product is worth
@@ -53,6 +62,10 @@ constexpr int64_t kThinRows = 16;                       // with few columns, of 
 // Of gradients that an optimizer uses as soon as they are made: of fewer elements, parameters and slots wait for their
 // update in a level-3 cache of 32 MB. Blocks of this height and width were the fastest of those tried on Zen 4.
 constexpr int64_t kUpdateSize = 5 << 18, kUpdateDepth = 512, kUpdateRows = 130, kUpdateColumns = 1024;
+
+// Times as much as above that a task which copies b for itself may keep in its level-2 cache: with all of k in one slab
+// 256x1024x1024 takes 6 % less time on an Emerald Rapids (2 MB). Where tasks share a copy of b, 2048³ takes 2 % more.
+int64_t room_factor() { return std::clamp<int64_t>(caches().level2_bytes >> 20, 1, 2); }
 
 // Tasks worth making of so many nanoseconds.
 int64_t tasks_for(double cost) { return cost < 8e3 ? 1 : cost < 1e5 ? 4 : cost < 2e7 ? 8 : 16; }
@@ -82,13 +95,16 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   // Rows of a that are a multiple of 4 KB apart fall on the same lines of a level-1 cache and drive each other out; its
   // columns, where it is transposed, on the same lines of a level-2 cache if they are long. Of a column a row panel
   // that is low uses a small part of one or two lines, and soon fills a level-1 cache with the rest of them.
-  const bool rows_collide = row_panels * rows > 8 && k > 32 && spec_.lda % 1024 == 0;
+  const bool rows_collide =
+      (narrow_ || caches().level1_ways < kManyWays) && row_panels * rows > 8 && k > 32 && spec_.lda % 1024 == 0;
   const bool lines_collide = spec_.lda % 512 == 0;
   const bool low = 2 * rows < kLine;
   const bool columns_wasteful = low ? k >= kLongColumnLow && column_panels >= (lines_collide ? 4 : 16)
                                     : k > kLongColumn && column_panels >= 8 && lines_collide;
   copy_a_ = column_panels > 1 && (spec.transpose_a ? columns_wasteful : rows_collide);
-  copy_b_ = spec.transpose_b || (row_panels > 3 && spec_.ldb * k > (narrow_ ? kCachedNarrow : kCached));
+  const int64_t size_of_b = spec_.ldb * k;
+  copy_b_ = spec.transpose_b || (narrow_ ? row_panels > 3 && size_of_b > kCachedNarrow
+                                         : size_of_b > (row_panels > 1 ? kCached : kLargeOfB));
 
   updates_ = spec.gradient && k > 0 && k <= kUpdateDepth && m * n >= kUpdateSize && m > kUpdateRows;
   if (updates_) copy_a_ = lines_collide;
@@ -109,6 +125,8 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   rows_first_ = slabs_ == 1 && k >= kRowsFirstDepth && k * n <= kNearB && n > columns && !spec.transpose_a &&
                 !copy_a_ && (!copy_b_ || share_b_) && spec_.lda == k && spec_.ldc == n && block_columns_ >= n;
 
+  copy_b_ |= !narrow_ && !updates_ && !rows_first_ && k >= kOwnDepth &&
+             block_rows_ > (size_of_b > kFarB ? kOwnPanelsFar : kOwnPanels) * height_;
   far_c_ = m * n > kNearC;
 
   const int64_t tasks = row_blocks_ * ceil_div(n, block_columns_);
@@ -250,8 +268,13 @@ bool Gemm::shares_a(int64_t row_blocks) const {
          splits_ == 1 && !spec_.one_of_many;
 }
 
-// Whether a task that copies b for itself copies several panels at a time.
-bool Gemm::groups_b() const { return narrow_ && !spec_.transpose_b && spec_.ldb * spec_.k > kCached; }
+// Whether a task that copies b for itself copies several panels at a time, and so reads longer stretches of memory.
+// Wide panels: where nothing is made meanwhile, and where what is asked for ahead would not stay in a level-2 cache, in
+// which rows a multiple of 4 KB apart share a few lines.
+bool Gemm::groups_b() const {
+  if (spec_.transpose_b || spec_.ldb * spec_.k <= kCached) return false;
+  return narrow_ || spec_.m <= kernels_->gemm->rows || (spec_.ldb % 1024 == 0 && spec_.m <= kGroupedRows);
+}
 
 // Blocks of c of equal size, enough of them for the work, that cost the least memory traffic: the blocks of a are
 // copied once for each block of columns, b is read once for each block of rows, c once more for each slab of k.
@@ -263,8 +286,9 @@ void Gemm::choose_blocks(int64_t wanted) {
                             : narrow_ || n * k < kLargeOfB ? copy_b
                                                            : kTransposeOnTheWay;
   const double pass = narrow_ || m * n > kSharedC ? kPass : kPassWide;
-  const int64_t block_of_a = narrow_ ? kBlockOfANarrow : kBlockOfA, own_chains = groups_b() ? 1 : kOwnChains;
-  const int64_t fewest = std::min(row_panels, ceil_div(m * chain_, block_of_a));
+  const int64_t block_of_a = narrow_ ? kBlockOfANarrow : kBlockOfA, room = narrow_ ? 1 : room_factor();
+  const int64_t own_chains = groups_b() ? 1 : room * kOwnChains;
+  const int64_t fewest = std::min(row_panels, ceil_div(m * chain_, room * block_of_a));
   double best = 0;
   for (int64_t row_blocks = fewest; row_blocks <= std::min(row_panels, fewest + kTries); ++row_blocks) {
     const int64_t column_blocks = std::min(column_panels, ceil_div(wanted, row_blocks));
@@ -278,7 +302,7 @@ void Gemm::choose_blocks(int64_t wanted) {
     const int64_t tasks = ceil_div(m, block_rows) * ceil_div(n, block_columns);
     const bool share = shares_b(row_blocks), own = copy_b_ && !share;
     const int64_t most = splits_ > 1 ? 1 : own ? own_chains : std::max<int64_t>(1, ceil_div(k, chain_));
-    const int64_t depth = std::clamp<int64_t>(block_of_a / (block_rows * chain_), 1, most) * chain_;
+    const int64_t depth = std::clamp<int64_t>((own ? room : 1) * block_of_a / (block_rows * chain_), 1, most) * chain_;
     // Equal shares of the tasks for two threads and for eight; fewer tasks than wanted leave threads without work.
     const int64_t shares = std::max((round_up(tasks, 2) + round_up(tasks, std::min<int64_t>(wanted, 8))) / 2, wanted);
     const double copies_of_b = share ? copy_b : own ? row_blocks * own_copy_b : 0;
