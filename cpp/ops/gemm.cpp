@@ -41,7 +41,8 @@ constexpr int64_t kCached = 480 << 10, kCachedNarrow = 16 << 10;
 constexpr int64_t kOwnPanels = 3, kOwnPanelsFar = 1, kOwnDepth = 96;
 constexpr int64_t kFarB = 192 << 10;                    // elements: of b, which has no room in a level-2 cache of 1 MB
 constexpr int64_t kNearB = 32 << 10;                    // elements: of b, read again for each few rows of a
-constexpr int64_t kNearC = 16 << 10;                    // elements: of c, which is still in a cache
+constexpr int64_t kNearC = 16 << 10;                    // elements: of c, which is still in a cache,
+constexpr int64_t kNearCRoomy = 256 << 10;              // and in one of 2 MB
 constexpr int64_t kLargeOfB = 3 << 19;                  // elements: of b, which comes from memory
 constexpr int64_t kSharedC = 1 << 20;                   // and in the last of them
 constexpr int64_t kManyWays = 12;                       // of a level-1 cache, with room for lines that collide
@@ -127,7 +128,12 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
 
   copy_b_ |= !narrow_ && !updates_ && !rows_first_ && k >= kOwnDepth &&
              block_rows_ > (size_of_b > kFarB ? kOwnPanelsFar : kOwnPanels) * height_;
-  far_c_ = m * n > kNearC;
+  far_c_ = m * n > (!narrow_ && !rows_first_ && room_factor() > 1 ? kNearCRoomy : kNearC);
+
+  // Neighbouring tasks are mostly one thread's. With blocks side by side, it reads a part of a and all of b, and few rows
+  // of c are shared: where c begins off a cache line, what blocks have in common of a line goes to and fro between the
+  // threads (128³ takes a third more time).
+  along_rows_ = !share_b_ && !updates_ && n <= m && n * k <= kFarB;
 
   const int64_t tasks = row_blocks_ * ceil_div(n, block_columns_);
   ld_a_ = (depth_ / kLine | 1) * kLine;  // an odd number of lines: the rows of a panel fall on different ones
@@ -347,7 +353,9 @@ void Gemm::run(int phase, int64_t task, const Worker& worker, float* scratch, co
   if (share_b_ && phase % 2 == 0) return pack(phase / 2, task, scratch, args);
   if (splits_ > 1 && phase == 1) return combine(task, scratch, args);
   const int64_t split = task % splits_, tile = task / splits_;
-  const int64_t row = tile % row_blocks_ * block_rows_, column = tile / row_blocks_ * block_columns_;
+  const int64_t column_blocks = ceil_div(spec_.n, block_columns_);
+  const int64_t row = (along_rows_ ? tile / column_blocks : tile % row_blocks_) * block_rows_;
+  const int64_t column = (along_rows_ ? tile % column_blocks : tile / row_blocks_) * block_columns_;
   const Range rows{row, std::min(spec_.m, row + block_rows_)};
   const Range columns{column, std::min(spec_.n, column + block_columns_)};
   if (share_b_)

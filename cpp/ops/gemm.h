@@ -102,6 +102,7 @@ class Gemm {
   bool grouped_ = false;                        // a task copies several panels of b at a time
   bool far_c_ = false;                          // c is not in a cache near by
   bool rows_first_ = false;                     // all columns of a few rows of c before the next rows
+  bool along_rows_ = false;                     // the tasks of a row block follow each other, not those of its columns
   int64_t ld_a_ = 0;                            // of the copied rows of a
   int64_t panel_ = 0;                           // where a task's own copy of b begins in the worker's scratch memory
   std::vector<Phase> phases_;
