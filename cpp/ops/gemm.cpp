@@ -48,6 +48,7 @@ constexpr int64_t kSharedC = 1 << 20;                   // and in the last of th
 constexpr int64_t kManyWays = 12;                       // of a level-1 cache, with room for lines that collide
 constexpr int64_t kCopiedRows = 16;                     // of a, by one task
 constexpr int64_t kRowsFirstDepth = 32;                 // there must be time to ask for the next rows
+constexpr int64_t kRowsFirstSize = 1 << 19;             // elements: of a and c, with wide panels: they come from memory
 constexpr int64_t kByKDepth = 128, kByKColumns = 768;   // of a block for which a is worth copying k by k
 constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kLongColumnLow = 96;                  // where a row panel takes less than half of a line of a column
@@ -123,16 +124,17 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   slabs_ = std::max<int64_t>(1, ceil_div(k, depth_));
   share_b_ = shares_b(row_blocks_);
 
-  rows_first_ = slabs_ == 1 && k >= kRowsFirstDepth && k * n <= kNearB && n > columns && !spec.transpose_a &&
-                !copy_a_ && (!copy_b_ || share_b_) && spec_.lda == k && spec_.ldc == n && block_columns_ >= n;
+  rows_first_ = slabs_ == 1 && k >= kRowsFirstDepth && k * n <= kNearB && (narrow_ || m * (n + k) > kRowsFirstSize) &&
+                n > columns && !spec.transpose_a && !copy_a_ && (!copy_b_ || share_b_) && spec_.lda == k &&
+                spec_.ldc == n && block_columns_ >= n;
 
   copy_b_ |= !narrow_ && !updates_ && !rows_first_ && k >= kOwnDepth &&
              block_rows_ > (size_of_b > kFarB ? kOwnPanelsFar : kOwnPanels) * height_;
   far_c_ = m * n > (!narrow_ && !rows_first_ && room_factor() > 1 ? kNearCRoomy : kNearC);
 
-  // Neighbouring tasks are mostly one thread's. With blocks side by side, it reads a part of a and all of b, and few rows
-  // of c are shared: where c begins off a cache line, what blocks have in common of a line goes to and fro between the
-  // threads (128³ takes a third more time).
+  // Neighbouring tasks are mostly one thread's. With blocks side by side, it reads a part of a and all of b, and few
+  // rows of c are shared: where c begins off a cache line, what blocks have in common of a line goes to and fro between
+  // the threads (128³ takes a third more time).
   along_rows_ = !share_b_ && !updates_ && n <= m && n * k <= kFarB;
 
   const int64_t tasks = row_blocks_ * ceil_div(n, block_columns_);
