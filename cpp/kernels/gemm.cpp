@@ -274,15 +274,18 @@ class Streams {
   Streams(const float* first, int64_t first_lines, const float* second, int64_t second_lines)
       : at_{first, second}, lines_{first ? first_lines : 0, second ? second_lines : 0} {}
 
+  static constexpr int kAsked = kWide ? kUnroll : 1;  // at a time
+
   // What the next tile, of depth k, asks for; null where there is nothing left. Where one stretch has come to its end,
   // the lines of the other are asked for twice, which costs nothing.
   const Ahead* next(int64_t k) {
     if (lines_[0] <= 0 && lines_[1] <= 0) return nullptr;
     const int first = lines_[0] > 0 ? 0 : 1, second = lines_[1] > 0 ? 1 : 0;
     ahead_ = {{at_[first], at_[second]}, kLineOfFloats};
+    const int64_t lines = k / kUnroll * kAsked;
     for (int s = 0; s < 2; ++s) {
-      at_[s] += k / kUnroll * kLineOfFloats;
-      lines_[s] -= k / kUnroll;
+      at_[s] += lines * kLineOfFloats;
+      lines_[s] -= lines;
     }
     return &ahead_;
   }
@@ -305,6 +308,7 @@ void rows_first(const Block& block) {
       const int64_t columns = at_most(kTileColumns, block.n - j);
       Tile t{block, a, block.b + q * block.b_panel, block.b_k, c + j, nullptr, nullptr, columns, sum};
       t.ahead = streams.next(block.k);
+      t.asked = Streams::kAsked;
       if (block.bias) t.bias = block.bias + j;
       if (block.slope) t.slope = block.slope + i * block.ldc + j;
       make(t, rows);
@@ -346,10 +350,11 @@ void block(const Block& block) {
     const float* next = is_last ? block.after : b + block.b_panel;
     const bool ask_next = next && !block.b_transposed && !block.next && (block.panel || !block.ahead[0]);
     // Where other memory is asked for too, that comes first.
-    const int64_t ask_at = (block.ahead[0] ? row_panels - 1 - kUnroll : 1) * block.height;
+    const int64_t ask_at = block.ahead[0] ? row_panels - 1 - kUnroll : 1;
     // From these two places, every cache line that they lie on but perhaps the one shared with those before.
     Ahead ahead{};
-    if (ask_next) ahead = {{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, block.b_k};
+    if (ask_next) ahead = {{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, block.b_k, block.k};
+    const int asked = kWide && row_panels <= kUnroll ? kUnroll : 1;  // few tiles ask for more at a time
     // Columns that are rows in memory: two of them a tile, as its k advances.
     Ahead along{};
     int64_t to_ask = 0;
@@ -358,11 +363,16 @@ void block(const Block& block) {
     for (int64_t i = 0; i < block.m; i += block.height) {
       const int64_t rows = at_most(block.height, block.m - i);
       t.ahead = t.copy ? nullptr : streams.next(block.k);
-      if (!t.ahead && ask_next && i > 0 && i >= ask_at && i < ask_at + kUnroll * block.height) t.ahead = &ahead;
+      t.asked = Streams::kAsked;
+      if (!t.ahead && ask_next && i > 0 && i >= ask_at * block.height && ahead.lines > 0) {
+        t.ahead = &ahead;
+        t.asked = asked;
+      }
       if (!t.ahead && to_ask > 0) {
         to_ask -= 2;
         along = {{next + to_ask * block.b_k, next + (to_ask + 1) * block.b_k}, kUnroll};
         t.ahead = &along;
+        t.asked = 1;
       }
       t.copying = nullptr;
       if (left_to_copy > 0) {
@@ -372,8 +382,11 @@ void block(const Block& block) {
         t.copying = &copying;
       }
       make(t, rows);
-      if (t.ahead == &ahead)
-        for (const float*& at : ahead.at) at += block.k / kUnroll * block.b_k;
+      if (t.ahead == &ahead) {
+        const int64_t lines = block.k / kUnroll * asked;
+        for (const float*& at : ahead.at) at += lines * block.b_k;
+        ahead.lines -= lines;
+      }
       if (t.copy) {
         t.copy = nullptr;
         t.b = block.panel;
