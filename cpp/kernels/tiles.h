@@ -27,15 +27,15 @@ constexpr int kTileRows = 3, kTileVectors = 3, kUnroll = 1;
 #endif
 constexpr int kTileColumns = kTileVectors * kLanes;
 
-// sum += a * b, for each b. In the machine's own words for AVX2: left to itself GCC 12 loads elements of a early where
-// a loop is unrolled, lets the sums change registers, and runs out of them. Of variables of its own: an element of an
-// array that such words write to stays in memory.
-#if defined(__AVX2__) && !defined(__AVX512F__)
+// sum += a * b, for each b. In the machine's own words where it has them: left to itself GCC 12 loads elements of a
+// early where a loop is unrolled, lets the sums change registers, and runs out of them. Of variables of its own: an
+// element of an array that such words write to stays in memory.
+#if defined(__AVX2__)
 NNFAST_INLINE void add_products(const float& a, V b0, V b1, V& sum0, V& sum1) {
   V av, s0 = sum0, s1 = sum1;
   asm("vbroadcastss %3, %2\n\tvfmadd231ps %4, %2, %0\n\tvfmadd231ps %5, %2, %1"
-      : "+x"(s0), "+x"(s1), "=&x"(av)
-      : "m"(a), "x"(b0), "x"(b1));
+      : "+v"(s0), "+v"(s1), "=&v"(av)
+      : "m"(a), "v"(b0), "v"(b1));
   sum0 = s0;
   sum1 = s1;
 }
