@@ -9,7 +9,8 @@
 // number tells where a core is shared with a busy sibling: on such a Zen 3 four k at a time, 21.3 instructions each
 // instead of 24, are 1.05 to 1.15 times as fast, on a free one as fast. What will be wanted soon is asked for as often:
 // with each k, that is more lines than Emerald Rapids gets from its level-3 cache meanwhile, and the operands wait with
-// them (with every fourth, 1024³ is 1.04 times as fast, 2048³ 1.05).
+// them (with every other, 1024³ is 1.03 times as fast, 2048³ 1.045). Of four, GCC 12 keeps two sums of a tile on the
+// stack with 32 registers.
 #pragma once
 #include "kernels/simd.h"
 
@@ -17,7 +18,7 @@ namespace nnfast::NNFAST_ISA {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int kTileRows = 14, kTileVectors = 2, kUnroll = 4;
+constexpr int kTileRows = 14, kTileVectors = 2, kUnroll = 2;
 #elif defined(__AVX2__)
 constexpr int kTileRows = 6, kTileVectors = 2, kUnroll = 4;
 #elif defined(__aarch64__)
@@ -27,15 +28,15 @@ constexpr int kTileRows = 3, kTileVectors = 3, kUnroll = 1;
 #endif
 constexpr int kTileColumns = kTileVectors * kLanes;
 
-// sum += a * b, for each b. In the machine's own words where it has them: left to itself GCC 12 loads elements of a
-// early where a loop is unrolled, lets the sums change registers, and runs out of them. Of variables of its own: an
-// element of an array that such words write to stays in memory.
-#if defined(__AVX2__)
+// sum += a * b, for each b. In the machine's own words for AVX2: left to itself GCC 12 loads elements of a early where
+// a loop is unrolled, lets the sums change registers, and runs out of them. Of variables of its own: an element of an
+// array that such words write to stays in memory.
+#if defined(__AVX2__) && !defined(__AVX512F__)
 NNFAST_INLINE void add_products(const float& a, V b0, V b1, V& sum0, V& sum1) {
   V av, s0 = sum0, s1 = sum1;
   asm("vbroadcastss %3, %2\n\tvfmadd231ps %4, %2, %0\n\tvfmadd231ps %5, %2, %1"
-      : "+v"(s0), "+v"(s1), "=&v"(av)
-      : "m"(a), "v"(b0), "v"(b1));
+      : "+x"(s0), "+x"(s1), "=&x"(av)
+      : "m"(a), "x"(b0), "x"(b1));
   sum0 = s0;
   sum1 = s1;
 }
