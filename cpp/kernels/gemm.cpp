@@ -17,6 +17,7 @@ using Block = Kernels::Gemm::Block;
 constexpr int64_t kLineOfFloats = 16;
 constexpr int64_t kRowsAhead = 4;
 constexpr bool kWide = kTileColumns > kLineOfFloats;  // where a tile's loop has instructions to spare
+constexpr int kMostAsked = kWide ? kUnroll : 1;       // of Ahead::asked
 
 // Panels of b that are copied while tiles are made, a row of them every so often, so that products go on while memory
 // answers. A row is asked for kRowsAhead rows before its copy, no more: asked for in bursts, or before they have room
@@ -63,9 +64,8 @@ struct Tile {
   int64_t columns;
   float* sum;                    // as many elements as a tile has, side by side
   float* copy = nullptr;         // or where the columns of b are copied to, kTileColumns apart
-  const Ahead* ahead = nullptr;  // or with every kUnroll of k a line of each place is asked for,
-  int asked = 1;                 // or so many, where kWide,
-  int aheads = 1;                // of one after the other
+  const Ahead* ahead = nullptr;  // or what is asked for, from one place
+  int aheads = 1;                // after the other
   Copying* copying = nullptr;    // or its rows are copied in the first chain
 };
 
@@ -180,7 +180,7 @@ void tile(const Tile& t) {
       }
     for (; list && whole > 0; --whole) {
       steps(Index<kSteps>{});
-      for (int asked = 0; list && asked < (kWide ? t.asked : 1); ++asked) {
+      for (int asked = 0; list && asked < (kWide ? list->asked : 1); ++asked) {
         static_for<2>([&](auto s) NNFAST_LAMBDA {
           __builtin_prefetch(ahead.at[s], 0, 2);
           ahead.at[s] += ahead.step;
@@ -274,15 +274,13 @@ class Streams {
   Streams(const float* first, int64_t first_lines, const float* second, int64_t second_lines)
       : at_{first, second}, lines_{first ? first_lines : 0, second ? second_lines : 0} {}
 
-  static constexpr int kAsked = kWide ? kUnroll : 1;  // at a time
-
   // What the next tile, of depth k, asks for; null where there is nothing left. Where one stretch has come to its end,
   // the lines of the other are asked for twice, which costs nothing.
   const Ahead* next(int64_t k) {
     if (lines_[0] <= 0 && lines_[1] <= 0) return nullptr;
     const int first = lines_[0] > 0 ? 0 : 1, second = lines_[1] > 0 ? 1 : 0;
-    ahead_ = {{at_[first], at_[second]}, kLineOfFloats};
-    const int64_t lines = k / kUnroll * kAsked;
+    ahead_ = {{at_[first], at_[second]}, kLineOfFloats, INT64_MAX, kMostAsked};
+    const int64_t lines = k / kUnroll * kMostAsked;
     for (int s = 0; s < 2; ++s) {
       at_[s] += lines * kLineOfFloats;
       lines_[s] -= lines;
@@ -308,7 +306,6 @@ void rows_first(const Block& block) {
       const int64_t columns = at_most(kTileColumns, block.n - j);
       Tile t{block, a, block.b + q * block.b_panel, block.b_k, c + j, nullptr, nullptr, columns, sum};
       t.ahead = streams.next(block.k);
-      t.asked = Streams::kAsked;
       if (block.bias) t.bias = block.bias + j;
       if (block.slope) t.slope = block.slope + i * block.ldc + j;
       make(t, rows);
@@ -354,7 +351,7 @@ void block(const Block& block) {
     // From these two places, every cache line that they lie on but perhaps the one shared with those before.
     Ahead ahead{};
     if (ask_next) ahead = {{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, block.b_k, block.k};
-    const int asked = kWide && row_panels <= kUnroll ? kUnroll : 1;  // few tiles ask for more at a time
+    if (row_panels <= kUnroll) ahead.asked = kMostAsked;
     // Columns that are rows in memory: two of them a tile, as its k advances.
     Ahead along{};
     int64_t to_ask = 0;
@@ -363,16 +360,11 @@ void block(const Block& block) {
     for (int64_t i = 0; i < block.m; i += block.height) {
       const int64_t rows = at_most(block.height, block.m - i);
       t.ahead = t.copy ? nullptr : streams.next(block.k);
-      t.asked = Streams::kAsked;
-      if (!t.ahead && ask_next && i > 0 && i >= ask_at * block.height && ahead.lines > 0) {
-        t.ahead = &ahead;
-        t.asked = asked;
-      }
+      if (!t.ahead && ahead.lines > 0 && ask_next && i > 0 && i >= ask_at * block.height) t.ahead = &ahead;
       if (!t.ahead && to_ask > 0) {
         to_ask -= 2;
         along = {{next + to_ask * block.b_k, next + (to_ask + 1) * block.b_k}, kUnroll};
         t.ahead = &along;
-        t.asked = 1;
       }
       t.copying = nullptr;
       if (left_to_copy > 0) {
@@ -383,7 +375,7 @@ void block(const Block& block) {
       }
       make(t, rows);
       if (t.ahead == &ahead) {
-        const int64_t lines = block.k / kUnroll * asked;
+        const int64_t lines = block.k / kUnroll * ahead.asked;
         for (const float*& at : ahead.at) at += lines * block.b_k;
         ahead.lines -= lines;
       }
@@ -428,17 +420,17 @@ void block_and_step(const Block& block, const Kernels::Gemm::Step& step) {
         const float* b = block.b + (begin + j) / kTileColumns * block.b_panel;
         Tile t{part, block.a + i / block.height * block.a_panel, b, block.b_k, c + j, nullptr, nullptr, columns, sum};
         Ahead aheads[1 + kMaxSlots];
-        auto want = [&](const float* x) {
-          return Ahead{{x + j + (columns - 1) / 2, x + j + columns - 1}, block.ldc, rows};
-        };
-        aheads[0] = want(args.parameters);
-        for (int s = 0; s < step.num_slots; ++s) aheads[1 + s] = want(slots[s]);
         t.ahead = aheads;
         t.aheads = 1 + step.num_slots;
         const int64_t wanted = t.aheads * rows, times = block.k / kUnroll;
-        t.asked = static_cast<int>(at_most(kWide ? kUnroll : 1, wanted / (times + 1) + 1));
+        const int asked = static_cast<int>(at_most(kMostAsked, wanted / (times + 1) + 1));
+        auto want = [&](const float* x) {
+          return Ahead{{x + j + (columns - 1) / 2, x + j + columns - 1}, block.ldc, rows, asked};
+        };
+        aheads[0] = want(args.parameters);
+        for (int s = 0; s < step.num_slots; ++s) aheads[1 + s] = want(slots[s]);
         // A tile of few k has no time for all of them.
-        for (int64_t ask = times * t.asked; ask < wanted; ++ask)
+        for (int64_t ask = times * asked; ask < wanted; ++ask)
           for (const float* first : aheads[ask / rows].at) __builtin_prefetch(first + ask % rows * block.ldc, 0, 2);
         make(t, rows);
       }

@@ -11,11 +11,13 @@
 namespace nnfast::NNFAST_ISA {
 namespace {
 
-// Memory that will be wanted soon: from each of two places onwards, a line every `step` elements, at most so many.
+// Memory that will be wanted soon: from each of two places onwards, a line every `step` elements, at most so many. With
+// every kUnroll of k so many of them are asked for; a packed tile asks for one.
 struct Ahead {
   const float* at[2];
   int64_t step;
   int64_t lines = INT64_MAX;
+  int asked = 1;
 };
 
 #if defined(__AVX2__) && !defined(__AVX512F__)

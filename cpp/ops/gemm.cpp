@@ -128,6 +128,7 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
                 n > columns && !spec.transpose_a && !copy_a_ && (!copy_b_ || share_b_) && spec_.lda == k &&
                 spec_.ldc == n && block_columns_ >= n;
 
+  // What no task shares: each copies its panels for itself, where they are not read in place.
   copy_b_ |= !narrow_ && !updates_ && !rows_first_ && k >= kOwnDepth &&
              block_rows_ > (size_of_b > kFarB ? kOwnPanelsFar : kOwnPanels) * height_;
   far_c_ = m * n > (!narrow_ && !rows_first_ && room_factor() > 1 ? kNearCRoomy : kNearC);
