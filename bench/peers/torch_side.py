@@ -35,6 +35,16 @@ def _mode(name: str, work: Callable[[], Any], units: int = 1) -> Mode:
     return Mode(name, work, result, units)
 
 
+def _compiled(work: Callable[..., Any]) -> Callable[..., Any]:
+    """`work`, compiled for its own shapes, as the first that this process compiles.
+
+    PyTorch would else take the next case for the same function in another shape, compile it for any shape, which is
+    slower, and after a few cases compile no more.
+    """
+    torch.compiler.reset()
+    return torch.compile(work, dynamic=False)
+
+
 def gemm(m: int, n: int, k: int, transpose_b: bool) -> Modes:
     a = torch.from_numpy(normal(m, k))
     b = torch.from_numpy(normal(n, k)).T if transpose_b else torch.from_numpy(normal(k, n))
@@ -59,7 +69,7 @@ class Trainer:
         def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             return functional.cross_entropy(forward(network.layers, torch_ops, iter(self.weights), x), y)
 
-        self.loss = torch.compile(loss) if compiled else loss
+        self.loss = _compiled(loss) if compiled else loss
 
     def batches(self, x: np.ndarray, y: np.ndarray, batch: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         images, classes = torch_ops.image(x, self.layout) if x.ndim == 4 else torch.from_numpy(x), torch.from_numpy(y)
@@ -117,7 +127,7 @@ def predict(network: str, batch: int) -> Modes:
         return forward(net.layers, torch_ops, iter(weights), given)
 
     yield _mode("eager", run)
-    yield _mode("compiled", torch.compile(run))
+    yield _mode("compiled", _compiled(run))
 
 
 # Single kernels, forward and backward
@@ -133,7 +143,7 @@ def layer_norm(rows: int, width: int) -> Modes:
         return [y, *grads]
 
     yield _mode("eager", work)
-    yield _mode("compiled", torch.compile(work))
+    yield _mode("compiled", _compiled(work))
 
 
 def batch_norm(shape: tuple[int, ...], relu: bool) -> Modes:
@@ -155,7 +165,7 @@ def batch_norm(shape: tuple[int, ...], relu: bool) -> Modes:
 
         yield _mode(name, work)
         if layout == torch.channels_last:
-            yield _mode("compiled", torch.compile(work))
+            yield _mode("compiled", _compiled(work))
 
 
 def softmax_cross_entropy(rows: int, classes: int) -> Modes:
@@ -169,7 +179,7 @@ def softmax_cross_entropy(rows: int, classes: int) -> Modes:
         return [loss, aten._log_softmax_backward_data(grad, log_p, 1, torch.float32)]
 
     yield _mode("eager", work)
-    yield _mode("compiled", torch.compile(work))
+    yield _mode("compiled", _compiled(work))
 
 
 def max_pool(shape: tuple[int, ...]) -> Modes:
@@ -185,7 +195,7 @@ def max_pool(shape: tuple[int, ...]) -> Modes:
 
         yield _mode(name, work)
         if layout == torch.channels_last:
-            yield _mode("compiled", torch.compile(work))
+            yield _mode("compiled", _compiled(work))
 
 
 def conv(
@@ -243,7 +253,7 @@ def optimizer(name: str, learning_rate: float, tensors: int, size: int) -> Modes
         weights = [torch.from_numpy(normal(size, seed=i)) for i in range(tensors)]
         way = {"fused": True} if mode == "fused" else {"foreach": True}
         step = make(weights, lr=learning_rate, **settings, **way).step  # type: ignore[call-arg]
-        step = torch.compile(step) if mode == "compiled" else step
+        step = _compiled(step) if mode == "compiled" else step
 
         def result(step: Callable = step, weights: Tensors = weights) -> list[np.ndarray]:  # type: ignore[type-arg]
             before = [weights[i].clone() for i in (0, -1)]
