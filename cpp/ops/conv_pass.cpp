@@ -50,6 +50,12 @@ void multiply(Kernels::Gemm::Block block, const float* bias, bool relu) {
   }
 }
 
+int64_t patch_stride(int64_t depth) {
+  const int64_t lanes = kernels().lanes;
+  const int64_t ld = round_up(depth + lanes - 1, kLine);
+  return ld % 256 == 0 ? ld + kLine : ld;
+}
+
 Kernels::Gemm::Block gemm_block(int64_t m, int64_t n, int64_t k) {
   Kernels::Gemm::Block block{};
   block.m = m;

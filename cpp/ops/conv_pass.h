@@ -89,6 +89,10 @@ void activate(const ConvEpilogue& epilogue, const float* out, float* activated, 
 // Sums `parts` arrays of n floats, `stride` apart, into out: the given one of `tasks` shares of the work.
 void sum_parts(const float* parts, int64_t count, int64_t stride, int64_t n, int64_t task, int64_t tasks, float* out);
 
+// From one patch of so many floats to the next: wide enough for gather and sum_patches, and not a multiple of 1 KB, or
+// the rows of a tile would compete for few sets of the level-1 cache.
+int64_t patch_stride(int64_t depth);
+
 // A matrix product of the images as they lie in memory: windows of one pixel, or of the whole image.
 bool product_applies(const ConvShape& shape);
 std::unique_ptr<ConvPass> make_product_forward(const ConvShape& shape, const ConvEpilogue& epilogue);
@@ -99,6 +103,12 @@ std::unique_ptr<ConvPass> make_product_backward_weights(const ConvShape& shape);
 std::unique_ptr<ConvPass> make_patch_forward(const ConvShape& shape, const ConvEpilogue& epilogue);
 std::unique_ptr<ConvPass> make_patch_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue);
 std::unique_ptr<ConvPass> make_patch_backward_weights(const ConvShape& shape);
+
+// Backward-data as one product for many images, with one group.
+bool col2im_applies(const ConvShape& shape);
+// Whether it is faster than going through the images one by one.
+bool col2im_pays(const ConvShape& shape);
+std::unique_ptr<ConvPass> make_col2im_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue);
 
 // Few input channels: straight from rows of the image, without gathering patches. Windows of two axes at most, their
 // pixels side by side, and one group.

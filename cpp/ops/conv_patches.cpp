@@ -26,14 +26,6 @@ int64_t fitting_floats(const ConvShape& shape) {
 }
 int64_t tile_floats(const ConvShape& shape) { return std::min(kTileFloats, fitting_floats(shape)); }
 
-// Rows of patches: wide enough for gather and sum_patches, and not a multiple of 1 KB apart, or the rows of a tile
-// would compete for few sets of the level-1 cache.
-int64_t patch_stride(int64_t depth) {
-  const int64_t lanes = kernels().lanes;
-  const int64_t ld = round_up(depth + lanes - 1, kLine);
-  return ld % 256 == 0 ? ld + kLine : ld;
-}
-
 class PatchForward final : public ConvPass {
  public:
   PatchForward(const ConvShape& shape, const ConvEpilogue& epilogue) : shape_(shape), epilogue_(epilogue) {
@@ -253,12 +245,6 @@ class PatchBackwardData final : public ConvPass {
     if (blocks_ == 1) return gemm.pack(depth, turn_taps() * channels, w, ldw, true, out);
     for (int64_t tap = 0; tap < turn_taps(); ++tap)
       gemm.pack(depth, channels_of(block), w + tap * channels * ldw, ldw, true, out + tap * tap_stride(block) * depth);
-  }
-
-  // The output row that tap k meets at input row i, or -1.
-  static int64_t output_at(const Window& w, int axis, int64_t i, int64_t k) {
-    const int64_t at = i + w.pad[axis] - k * w.dilation[axis];
-    return at >= 0 && at % w.stride[axis] == 0 && at / w.stride[axis] < w.out[axis] ? at / w.stride[axis] : -1;
   }
 
   // dx of the rows first … end-1 and the columns of a segment, in one plane of an image.

@@ -85,6 +85,11 @@ bool ConvShape::pointwise() const {
   return true;
 }
 
+int64_t output_at(const Window& window, int axis, int64_t i, int64_t k) {
+  const int64_t at = i + window.pad[axis] - k * window.dilation[axis], stride = window.stride[axis];
+  return at >= 0 && at % stride == 0 && at / stride < window.out[axis] ? at / stride : -1;
+}
+
 ConvSettings::ConvSettings(const Attributes& attributes, int rank) : axes(rank - 2) {
   check(axes >= 1 && axes <= 3, "images must have shape (batch, 1 to 3 spatial axes, channels), received one of ", rank,
         " axes; add a channel axis, e.g. x[..., None]");

@@ -31,6 +31,9 @@ struct ConvShape {
   bool pointwise() const;
 };
 
+// Along an axis, the output pixel in whose window input pixel i is the k-th, or -1.
+int64_t output_at(const Window& window, int axis, int64_t i, int64_t k);
+
 // What the attributes strides, padding, dilation_rate and groups say, for images (N, …, C) of the given rank.
 struct ConvSettings {
   ConvSettings(const Attributes& attributes, int rank);

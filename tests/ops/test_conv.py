@@ -60,6 +60,8 @@ def test_random_geometries_are_exact_on_integers(isa):
         case = random_case(rng)
         check_exact(case, rng, algorithm="patches")
         check_exact(case, rng)
+        if case["groups"] == 1:
+            check_exact(case, rng, algorithm="col2im")
         if len(case["x_shape"]) < 5 and case["groups"] == 1 and case["dilation_rate"][-1] == 1:
             check_exact(case, rng, algorithm="rows")
 
@@ -83,7 +85,7 @@ def test_random_transposed_geometries_are_exact_on_integers(isa):
         assert conv.y_shape == (images, *sizes, channels)
         x, w, bias, dy = integers(rng, conv.y_shape, conv.w_shape, (out_channels,), conv.x_shape)
         attributes = {"strides": [stride], "padding": padding}
-        for algorithm in ("auto", "patches"):
+        for algorithm in ("auto", "patches", "col2im"):
             (y,), (dx, dw, db) = _core.run_op(
                 "conv_transpose", [x, w, bias], {**attributes, "algorithm": algorithm}, [dy]
             )
@@ -98,7 +100,7 @@ def test_windows_that_lie_in_the_padding(isa):
     # The first axis has one output pixel, and its window sees zeros alone.
     case = {"x_shape": (1, 1, 7, 3, 4), "w_shape": (1, 1, 3, 4, 3), "strides": [8, 2, 1]}
     case["padding"] = [(4, 2), (3, 2), (1, 1)]
-    for algorithm in ("auto", "patches"):
+    for algorithm in ("auto", "patches", "col2im"):
         check_exact(case, np.random.default_rng(0), algorithm=algorithm)
     with pytest.raises(ValueError, match="rows"):
         check_exact(case, np.random.default_rng(0), algorithm="rows")
@@ -133,6 +135,44 @@ LARGE = [
 @pytest.mark.parametrize("case", LARGE, ids=lambda case: "x".join(map(str, case["w_shape"])))
 def test_large_shapes_are_exact_on_integers(isa, case):
     check_exact(case, np.random.default_rng(3), algorithm="patches")
+
+
+# Several images at a time and a rest of fewer, one at a time, rows that see nothing, more rows of the window than are
+# summed at once.
+COL2IM = [
+    {"x_shape": (5, 3, 3, 8), "w_shape": (3, 3, 8, 24), "padding": "same"},
+    {"x_shape": (3, 14, 14, 40), "w_shape": (3, 3, 40, 70), "strides": 2, "padding": "same"},
+    {"x_shape": (2, 9, 7, 33), "w_shape": (1, 1, 33, 130), "strides": 3},
+    {"x_shape": (4, 20, 3, 5), "w_shape": (19, 2, 5, 17), "padding": "same"},
+    {"x_shape": (3, 4, 5, 6, 9), "w_shape": (2, 3, 2, 9, 40), "strides": 2},
+    {"x_shape": (6, 9, 16), "w_shape": (5, 16, 33), "padding": "causal", "dilation_rate": 2},
+    {"x_shape": (9, 4, 4, 256), "w_shape": (3, 3, 256, 128), "strides": 2, "padding": "same"},  # chosen for it
+]
+
+
+@pytest.mark.parametrize("case", COL2IM, ids=lambda case: "x".join(map(str, case["x_shape"] + case["w_shape"])))
+def test_col2im_is_exact_on_integers(isa, case):
+    check_exact(case, np.random.default_rng(10), algorithm="col2im")
+
+
+@pytest.mark.parametrize("activation", ["linear", "tanh"])
+def test_col2im_sums_in_the_order_of_patches(isa, activation):
+    rng = np.random.default_rng(12)
+    for x_shape, w_shape, strides in [
+        ((5, 3, 3, 24), (3, 3, 9, 24), 2),
+        ((3, 4, 2, 70), (18, 1, 20, 70), 1),
+        ((2, 4, 40), (5, 33, 40), 3),
+        ((2, 2, 3, 4, 50), (2, 3, 2, 7, 50), 1),
+    ]:
+        x, w, bias = (rng.standard_normal(s).astype(np.float32) for s in (x_shape, w_shape, w_shape[-2:-1]))
+        attributes = {"strides": [strides], "padding": "same", "activation": activation}
+        ways = [("patches", 1), ("col2im", 1), ("col2im", 3)]
+        patches, *results = (
+            _core.run_op("conv_transpose", [x, w, bias], {**attributes, "algorithm": algorithm}, threads=threads)[0][0]
+            for algorithm, threads in ways
+        )
+        for y in results:
+            np.testing.assert_array_equal(y, patches)
 
 
 # A window of one pixel, or as large as the image: few and many weights, groups, few and many rows, one to three axes.
@@ -280,12 +320,12 @@ def test_winograd_is_chosen_where_it_has_fewer_operations(isa):
 
 
 def algorithm_of(case):
-    lists = {"winograd": WINOGRAD, "product": PRODUCTS, "rows": ROWS}
+    lists = {"winograd": WINOGRAD, "col2im": COL2IM, "product": PRODUCTS, "rows": ROWS}
     return next((name for name, cases in lists.items() if case in cases), "patches")
 
 
 @pytest.mark.parametrize(
-    "case", LARGE + WINOGRAD + PRODUCTS + ROWS, ids=lambda case: "x".join(map(str, case["x_shape"]))
+    "case", LARGE + COL2IM + WINOGRAD + PRODUCTS + ROWS, ids=lambda case: "x".join(map(str, case["x_shape"]))
 )
 def test_same_bits_for_any_number_of_threads(case):
     conv = Convolution(**case)
@@ -300,7 +340,7 @@ def test_same_bits_for_any_number_of_threads(case):
 
 def test_an_image_has_the_same_bits_alone_and_in_a_batch():
     rng = np.random.default_rng(1)
-    for case in LARGE + WINOGRAD + PRODUCTS + ROWS:
+    for case in LARGE + COL2IM + WINOGRAD + PRODUCTS + ROWS:
         conv = Convolution(**case)
         x, w = (rng.standard_normal(s).astype(np.float32) for s in (conv.x_shape, conv.w_shape))
         attributes = attributes_of(conv, case.get("padding", "valid"), algorithm=algorithm_of(case))
@@ -326,7 +366,7 @@ def check_moments(op, x, w, bias, attributes):
 
 @pytest.mark.parametrize("far", [0, 3000], ids=["near zero", "mean much larger than deviation"])
 @pytest.mark.parametrize(
-    "case", LARGE + WINOGRAD + PRODUCTS + ROWS, ids=lambda case: "x".join(map(str, case["x_shape"]))
+    "case", LARGE + COL2IM + WINOGRAD + PRODUCTS + ROWS, ids=lambda case: "x".join(map(str, case["x_shape"]))
 )
 def test_moments_of_the_output(isa, case, far):
     conv = Convolution(**case)
@@ -591,6 +631,7 @@ BAD = [
     ),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 3)], {"algorithm": "rows", "dilation_rate": [1, 2]}, "no dilation of the last"),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"algorithm": "depthwise"}, "as many groups as input channels"),
+    ("conv", [(2, 8, 8, 4), (3, 3, 2, 4)], {"algorithm": "col2im", "groups": 2}, "needs one group"),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"moments": True, "activation": "relu"}, "of what no activation is applied"),
     ("depthwise_conv", [(2, 8, 8, 3), (3, 3, 4, 1)], {}, "depthwise kernel of shape"),
     ("conv_transpose", [(2, 8, 8, 3), (3, 3, 4, 3)], {"moments": True}, "moments are taken by conv and depthwise_conv"),
