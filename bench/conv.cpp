@@ -32,6 +32,7 @@ const Case kCases[] = {
     {"resnet_512_7", 16, 7, 512, 512, 3, 1, "same", false},
     {"resnet_128_56_stride", 16, 56, 64, 128, 3, 2, "same", false},
     {"resnet_128_56_shortcut", 16, 56, 64, 128, 1, 2, "same", false},
+    {"resnet_256_14_stride", 16, 14, 256, 512, 3, 2, "same", false},
     {"stem_7x7", 8, 224, 3, 64, 7, 2, "same", false},
     {"pointwise_64_64", 16, 56, 64, 64, 1, 1, "same", false},
     {"pointwise_256_64", 16, 56, 256, 64, 1, 1, "same", false},
@@ -40,7 +41,7 @@ const Case kCases[] = {
 };
 
 enum class Pass { forward, data, weights };
-const char* const kAlgorithms[] = {"auto", "patches", "product", "rows", "winograd", "depthwise"};
+const char* const kAlgorithms[] = {"auto", "patches", "im2col", "product", "rows", "winograd", "depthwise"};
 
 const char* op_of(const Case& c) { return c.depthwise ? "depthwise_conv" : "conv"; }
 Attributes attributes_of(const Case& c, const char* algorithm) {

@@ -1,5 +1,5 @@
 // Patches of images: gathered into rows before a matrix product (forward and backward-weights), summed from rows after
-// one (backward-data); and column sums. Only ever a tile of patches exists, never the matrix of all of them.
+// one (backward-data); and column sums.
 #include "kernels/kernels.h"
 #include "kernels/simd.h"
 #include "kernels/tiles.h"

@@ -145,7 +145,7 @@ class Conv final : public Op {
   }
 
  private:
-  enum class Algorithm { patches, col2im, product, rows, winograd, depthwise };
+  enum class Algorithm { patches, im2col, product, rows, winograd, depthwise };
 
   // By the shape of an image alone, never by a timing: results must not depend on the machine's mood.
   void choose(const std::string& name) {
@@ -154,7 +154,7 @@ class Conv final : public Op {
                    : product_applies(shape_)                      ? Algorithm::product
                    : winograd_allowed() && winograd_pays(shape_)  ? Algorithm::winograd
                    : rows_pay(shape_)                             ? Algorithm::rows
-                   : col2im_pays(shape_)                          ? Algorithm::col2im
+                   : im2col_pays(shape_)                          ? Algorithm::im2col
                                                                   : Algorithm::patches;
       rows_for_weights_ = rows_pay_for_weights(shape_);
     } else if (name == "winograd") {
@@ -169,9 +169,9 @@ class Conv final : public Op {
       check(rows_apply(shape_),
             "algorithm=\"rows\" needs two spatial axes at most, one group and no dilation of the last");
       algorithm_ = Algorithm::rows;
-    } else if (name == "col2im") {
-      check(col2im_applies(shape_), "algorithm=\"col2im\" needs one group");
-      algorithm_ = Algorithm::col2im;
+    } else if (name == "im2col") {
+      check(im2col_applies(shape_), "algorithm=\"im2col\" needs one group");
+      algorithm_ = Algorithm::im2col;
     } else if (name == "depthwise") {
       check(depthwise_applies(shape_) && kind_ != ConvKind::transposed,
             "algorithm=\"depthwise\" needs as many groups as input channels");
@@ -179,7 +179,7 @@ class Conv final : public Op {
     } else {
       check(
           name == "patches",
-          "algorithm must be \"auto\", \"patches\", \"col2im\", \"product\", \"rows\", \"winograd\" or \"depthwise\", "
+          "algorithm must be \"auto\", \"patches\", \"im2col\", \"product\", \"rows\", \"winograd\" or \"depthwise\", "
           "received \"",
           name, "\"");
       algorithm_ = Algorithm::patches;
@@ -191,6 +191,8 @@ class Conv final : public Op {
         return make_winograd_forward(shape_, epilogue);
       case Algorithm::product:
         return make_product_forward(shape_, epilogue);
+      case Algorithm::im2col:
+        return make_im2col_forward(shape_, epilogue);
       case Algorithm::rows:
         return make_rows_forward(shape_, epilogue);
       case Algorithm::depthwise:
@@ -205,8 +207,8 @@ class Conv final : public Op {
         return make_winograd_backward_data(shape_, epilogue);
       case Algorithm::product:
         return make_product_backward_data(shape_, epilogue);
-      case Algorithm::col2im:
-        return make_col2im_backward_data(shape_, epilogue);
+      case Algorithm::im2col:
+        return make_im2col_backward_data(shape_, epilogue);
       case Algorithm::depthwise:
         return make_depthwise_backward_data(shape_);
       default:

@@ -104,11 +104,12 @@ std::unique_ptr<ConvPass> make_patch_forward(const ConvShape& shape, const ConvE
 std::unique_ptr<ConvPass> make_patch_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue);
 std::unique_ptr<ConvPass> make_patch_backward_weights(const ConvShape& shape);
 
-// Backward-data as one product for many images, with one group.
-bool col2im_applies(const ConvShape& shape);
-// Whether it is faster than going through the images one by one.
-bool col2im_pays(const ConvShape& shape);
-std::unique_ptr<ConvPass> make_col2im_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue);
+// One product for several images, with one group.
+bool im2col_applies(const ConvShape& shape);
+// Whether it is faster than patches tile by tile.
+bool im2col_pays(const ConvShape& shape);
+std::unique_ptr<ConvPass> make_im2col_forward(const ConvShape& shape, const ConvEpilogue& epilogue);
+std::unique_ptr<ConvPass> make_im2col_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue);
 
 // Few input channels: straight from rows of the image, without gathering patches. Windows of two axes at most, their
 // pixels side by side, and one group.

@@ -61,7 +61,7 @@ def test_random_geometries_are_exact_on_integers(isa):
         check_exact(case, rng, algorithm="patches")
         check_exact(case, rng)
         if case["groups"] == 1:
-            check_exact(case, rng, algorithm="col2im")
+            check_exact(case, rng, algorithm="im2col")
         if len(case["x_shape"]) < 5 and case["groups"] == 1 and case["dilation_rate"][-1] == 1:
             check_exact(case, rng, algorithm="rows")
 
@@ -85,7 +85,7 @@ def test_random_transposed_geometries_are_exact_on_integers(isa):
         assert conv.y_shape == (images, *sizes, channels)
         x, w, bias, dy = integers(rng, conv.y_shape, conv.w_shape, (out_channels,), conv.x_shape)
         attributes = {"strides": [stride], "padding": padding}
-        for algorithm in ("auto", "patches", "col2im"):
+        for algorithm in ("auto", "patches", "im2col"):
             (y,), (dx, dw, db) = _core.run_op(
                 "conv_transpose", [x, w, bias], {**attributes, "algorithm": algorithm}, [dy]
             )
@@ -100,7 +100,7 @@ def test_windows_that_lie_in_the_padding(isa):
     # The first axis has one output pixel, and its window sees zeros alone.
     case = {"x_shape": (1, 1, 7, 3, 4), "w_shape": (1, 1, 3, 4, 3), "strides": [8, 2, 1]}
     case["padding"] = [(4, 2), (3, 2), (1, 1)]
-    for algorithm in ("auto", "patches", "col2im"):
+    for algorithm in ("auto", "patches", "im2col"):
         check_exact(case, np.random.default_rng(0), algorithm=algorithm)
     with pytest.raises(ValueError, match="rows"):
         check_exact(case, np.random.default_rng(0), algorithm="rows")
@@ -139,7 +139,7 @@ def test_large_shapes_are_exact_on_integers(isa, case):
 
 # Several images at a time and a rest of fewer, one at a time, rows that see nothing, more rows of the window than are
 # summed at once.
-COL2IM = [
+IM2COL = [
     {"x_shape": (5, 3, 3, 8), "w_shape": (3, 3, 8, 24), "padding": "same"},
     {"x_shape": (3, 14, 14, 40), "w_shape": (3, 3, 40, 70), "strides": 2, "padding": "same"},
     {"x_shape": (2, 9, 7, 33), "w_shape": (1, 1, 33, 130), "strides": 3},
@@ -150,13 +150,24 @@ COL2IM = [
 ]
 
 
-@pytest.mark.parametrize("case", COL2IM, ids=lambda case: "x".join(map(str, case["x_shape"] + case["w_shape"])))
-def test_col2im_is_exact_on_integers(isa, case):
-    check_exact(case, np.random.default_rng(10), algorithm="col2im")
+@pytest.mark.parametrize("case", IM2COL, ids=lambda case: "x".join(map(str, case["x_shape"] + case["w_shape"])))
+def test_im2col_is_exact_on_integers(isa, case):
+    check_exact(case, np.random.default_rng(10), algorithm="im2col")
+
+
+def test_im2col_is_chosen_for_small_images_with_many_weights():
+    for size, chosen in [(8, True), (40, False)]:
+        shapes, attributes = [(2, size, size, 256), (3, 3, 256, 512)], {"strides": [2], "padding": "same"}
+        memory = {
+            algorithm: _core.op_memory("conv", shapes, {**attributes, "algorithm": algorithm}, [True, True])
+            for algorithm in ("auto", "im2col", "patches")
+        }
+        assert memory["im2col"] != memory["patches"]
+        assert memory["auto"] == memory["im2col" if chosen else "patches"]
 
 
 @pytest.mark.parametrize("activation", ["linear", "tanh"])
-def test_col2im_sums_in_the_order_of_patches(isa, activation):
+def test_im2col_sums_in_the_order_of_patches(isa, activation):
     rng = np.random.default_rng(12)
     for x_shape, w_shape, strides in [
         ((5, 3, 3, 24), (3, 3, 9, 24), 2),
@@ -166,7 +177,7 @@ def test_col2im_sums_in_the_order_of_patches(isa, activation):
     ]:
         x, w, bias = (rng.standard_normal(s).astype(np.float32) for s in (x_shape, w_shape, w_shape[-2:-1]))
         attributes = {"strides": [strides], "padding": "same", "activation": activation}
-        ways = [("patches", 1), ("col2im", 1), ("col2im", 3)]
+        ways = [("patches", 1), ("im2col", 1), ("im2col", 3)]
         patches, *results = (
             _core.run_op("conv_transpose", [x, w, bias], {**attributes, "algorithm": algorithm}, threads=threads)[0][0]
             for algorithm, threads in ways
@@ -320,12 +331,12 @@ def test_winograd_is_chosen_where_it_has_fewer_operations(isa):
 
 
 def algorithm_of(case):
-    lists = {"winograd": WINOGRAD, "col2im": COL2IM, "product": PRODUCTS, "rows": ROWS}
+    lists = {"winograd": WINOGRAD, "im2col": IM2COL, "product": PRODUCTS, "rows": ROWS}
     return next((name for name, cases in lists.items() if case in cases), "patches")
 
 
 @pytest.mark.parametrize(
-    "case", LARGE + COL2IM + WINOGRAD + PRODUCTS + ROWS, ids=lambda case: "x".join(map(str, case["x_shape"]))
+    "case", LARGE + IM2COL + WINOGRAD + PRODUCTS + ROWS, ids=lambda case: "x".join(map(str, case["x_shape"]))
 )
 def test_same_bits_for_any_number_of_threads(case):
     conv = Convolution(**case)
@@ -340,7 +351,7 @@ def test_same_bits_for_any_number_of_threads(case):
 
 def test_an_image_has_the_same_bits_alone_and_in_a_batch():
     rng = np.random.default_rng(1)
-    for case in LARGE + COL2IM + WINOGRAD + PRODUCTS + ROWS:
+    for case in LARGE + IM2COL + WINOGRAD + PRODUCTS + ROWS:
         conv = Convolution(**case)
         x, w = (rng.standard_normal(s).astype(np.float32) for s in (conv.x_shape, conv.w_shape))
         attributes = attributes_of(conv, case.get("padding", "valid"), algorithm=algorithm_of(case))
@@ -366,7 +377,7 @@ def check_moments(op, x, w, bias, attributes):
 
 @pytest.mark.parametrize("far", [0, 3000], ids=["near zero", "mean much larger than deviation"])
 @pytest.mark.parametrize(
-    "case", LARGE + COL2IM + WINOGRAD + PRODUCTS + ROWS, ids=lambda case: "x".join(map(str, case["x_shape"]))
+    "case", LARGE + IM2COL + WINOGRAD + PRODUCTS + ROWS, ids=lambda case: "x".join(map(str, case["x_shape"]))
 )
 def test_moments_of_the_output(isa, case, far):
     conv = Convolution(**case)
@@ -631,7 +642,7 @@ BAD = [
     ),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 3)], {"algorithm": "rows", "dilation_rate": [1, 2]}, "no dilation of the last"),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"algorithm": "depthwise"}, "as many groups as input channels"),
-    ("conv", [(2, 8, 8, 4), (3, 3, 2, 4)], {"algorithm": "col2im", "groups": 2}, "needs one group"),
+    ("conv", [(2, 8, 8, 4), (3, 3, 2, 4)], {"algorithm": "im2col", "groups": 2}, "needs one group"),
     ("conv", [(2, 8, 8, 3), (3, 3, 3, 4)], {"moments": True, "activation": "relu"}, "of what no activation is applied"),
     ("depthwise_conv", [(2, 8, 8, 3), (3, 3, 4, 1)], {}, "depthwise kernel of shape"),
     ("conv_transpose", [(2, 8, 8, 3), (3, 3, 4, 3)], {"moments": True}, "moments are taken by conv and depthwise_conv"),
