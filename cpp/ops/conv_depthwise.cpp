@@ -225,11 +225,6 @@ class DepthwiseBackwardData final : public DepthwisePass {
   }
 
  private:
-  // i = output * stride - pad + k * dilation solved for the output, or -1.
-  static int64_t output_at(const Window& w, int axis, int64_t i, int64_t k) {
-    const int64_t at = i + w.pad[axis] - k * w.dilation[axis];
-    return at >= 0 && at % w.stride[axis] == 0 ? at / w.stride[axis] : -1;
-  }
   void sum_piece(int64_t columns, int64_t channels, const float* spread, float* dx) const {
     const int64_t n = channels / multiplier_;
     if (n == shape_.channels) return kernels().depthwise->sum_repeated(columns * n, multiplier_, spread, dx);
