@@ -320,7 +320,8 @@ void block(const Block& block) {
   Copying copying{block.next, block.next_k, block.next_copy, block.next_panels, block.next_rows * kTileColumns, 0};
   int64_t left_to_copy = block.next ? block.next_rows : 0;
   const int64_t row_panels = (block.m + block.height - 1) / block.height;
-  int64_t tiles = (block.n + kTileColumns - 1) / kTileColumns * row_panels;
+  // A tile that copies its own columns copies no others.
+  int64_t tiles = (block.n + kTileColumns - 1) / kTileColumns * (row_panels - (block.panel && !block.b_transposed));
   for (int64_t i = 0; i < at_most(left_to_copy, kRowsAhead); ++i)
     ask_row(block.next + i * block.next_k, block.next_panels * kTileColumns);
   for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
@@ -367,7 +368,7 @@ void block(const Block& block) {
         t.ahead = &along;
       }
       t.copying = nullptr;
-      if (left_to_copy > 0) {
+      if (left_to_copy > 0 && !t.copy) {
         copying.rows = at_most((left_to_copy + tiles - 1) / tiles, at_most(block.k, block.chain) / kUnroll);
         left_to_copy -= copying.rows;
         --tiles;

@@ -52,7 +52,8 @@ constexpr int64_t kRowsFirstSize = 1 << 19;             // elements: of a and c,
 constexpr int64_t kByKDepth = 128, kByKColumns = 768;   // of a block for which a is worth copying k by k
 constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kLongColumnLow = 96;                  // where a row panel takes less than half of a line of a column
-constexpr int64_t kGroup = 4;                           // panels of a large b that a task copies together
+constexpr int64_t kGroup = 4, kGroupWide = 2;           // panels of a large b that a task copies together,
+constexpr int64_t kHugeB = 8 << 20;                     // elements: of b, of which that are kGroup again
 constexpr int64_t kGroupedRows = 160;                   // of a, for which wide panels are
 constexpr int64_t kOwnChains = 2;                       // of a panel of b that a task copies for itself: 96 KB
 constexpr int64_t kTries = 64;                          // numbers of row blocks, from the fewest onwards
@@ -162,8 +163,8 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   }
   if (copy_a_ && !share_a_) panel_ = round_up(round_up(block_rows_, height_) * ld_a_, kLine);
   const bool own = copy_b_ && !share_b_;
-  grouped_ = own && groups_b();
-  worker_scratch_ = panel_ + (own ? (grouped_ ? 2 * kGroup : 1) * columns * depth_ : 0);
+  if (own && groups_b()) group_ = narrow_ || size_of_b > kHugeB ? kGroup : kGroupWide;
+  worker_scratch_ = panel_ + (own ? std::max<int64_t>(1, 2 * group_) * columns * depth_ : 0);
 }
 
 // A product of few rows or columns waits for its large operand to come from memory: that is what it costs.
@@ -397,7 +398,7 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
   block.height = height_;
   block.c = c + rows.begin * ldc + columns.begin;
   block.ldc = ldc;
-  float *packed_b = scratch + panel_, *other_b = packed_b + kGroup * gemm.columns * depth_;
+  float *packed_b = scratch + panel_, *other_b = packed_b + group_ * gemm.columns * depth_;
   for (int64_t slab = slabs.begin; slab < slabs.end; ++slab) {
     const int64_t begin = slab * depth_;
     block.k = std::min(spec_.k - begin, depth_);
@@ -429,7 +430,7 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
       block.b_panel = spec_.transpose_b ? gemm.columns * spec_.ldb : gemm.columns;
       block.b_transposed = spec_.transpose_b;
       block.panel = copy_b_ ? scratch + panel_ : nullptr;
-      block.after = copy_b_ && !grouped_ && slab + 1 < slabs.end
+      block.after = copy_b_ && group_ == 0 && slab + 1 < slabs.end
                         ? block.b + (spec_.transpose_b ? block.k : block.k * spec_.ldb)
                         : nullptr;
     }
@@ -444,10 +445,13 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
       gemm.block_and_step(block, args.update->from(block.c - args.c));
       continue;
     }
-    if (grouped_) {
-      if (slab == slabs.begin)
-        gemm.pack(block.k, std::min(block.n, kGroup * gemm.columns), block.b, spec_.ldb, false, packed_b);
-      multiply_groups(block, slab + 1 == slabs.end ? 0 : std::min(spec_.k - begin - depth_, depth_), packed_b, other_b);
+    if (group_ > 0) {
+      // The first group of all, unless one tile alone uses each of its panels, is copied while it is used.
+      const bool first = slab == slabs.begin, on_the_way = first && block.m > height_;
+      if (first && !on_the_way)
+        gemm.pack(block.k, std::min(block.n, group_ * gemm.columns), block.b, spec_.ldb, false, packed_b);
+      multiply_groups(block, on_the_way, slab + 1 == slabs.end ? 0 : std::min(spec_.k - begin - depth_, depth_),
+                      packed_b, other_b);
     } else {
       gemm.block(block);
     }
@@ -457,17 +461,19 @@ void Gemm::multiply(Range rows, Range columns, Range slabs, bool last, float* c,
 
 // Several panels of b are copied at once, into two buffers in turns: those that come next, the first of the next slab
 // after the last of this one, while products are made with the others.
-void Gemm::multiply_groups(Kernels::Gemm::Block block, int64_t next_depth, float*& packed, float*& other) const {
+void Gemm::multiply_groups(Kernels::Gemm::Block block, bool first_in_place, int64_t next_depth, float*& packed,
+                           float*& other) const {
   const Kernels::Gemm& gemm = *kernels_->gemm;
-  const int64_t n = block.n, width = kGroup * gemm.columns;
+  const int64_t n = block.n, width = group_ * gemm.columns;
   const float* b = block.b;
-  block.panel = nullptr;
-  block.b_k = gemm.columns;
-  block.b_panel = gemm.columns * block.k;
   block.next_k = spec_.ldb;
   for (int64_t j = 0; j < n; j += width) {
     block.n = std::min(width, n - j);
-    block.b = packed;
+    const bool in_place = first_in_place && j == 0;
+    block.b = in_place ? b : packed;
+    block.b_k = in_place ? spec_.ldb : gemm.columns;
+    block.b_panel = in_place ? gemm.columns : gemm.columns * block.k;
+    block.panel = in_place ? packed : nullptr;
     const bool more = j + width < n;
     block.next = more ? b + j + width : next_depth > 0 ? b + block.k * spec_.ldb : nullptr;
     block.next_rows = more ? block.k : next_depth;

@@ -80,7 +80,8 @@ class Gemm {
   void pack(int64_t slab, int64_t task, float* to, const GemmArgs& args) const;
   void multiply(Range rows, Range columns, Range slabs, bool last, float* c, int64_t ldc, float* scratch,
                 const float* shared, const GemmArgs& args) const;
-  void multiply_groups(Kernels::Gemm::Block block, int64_t next_depth, float*& packed, float*& other) const;
+  void multiply_groups(Kernels::Gemm::Block block, bool first_in_place, int64_t next_depth, float*& packed,
+                       float*& other) const;
   void combine(int64_t row, const float* partials, const GemmArgs& args) const;
   void finish(Range rows, Range columns, const GemmArgs& args) const;
 
@@ -99,7 +100,7 @@ class Gemm {
   bool narrow_ = false;                         // a column panel takes no more than a cache line
   bool copy_a_ = false, copy_b_ = false;        // slabs of them, to where they lie better
   bool share_a_ = false, share_b_ = false;      // one copy, made in a phase of its own, for all tasks of the next
-  bool grouped_ = false;                        // a task copies several panels of b at a time
+  int64_t group_ = 0;                           // panels of b that a task copies at a time, or 0: as tiles use them
   bool far_c_ = false;                          // c is not in a cache near by
   bool rows_first_ = false;                     // all columns of a few rows of c before the next rows
   bool along_rows_ = false;                     // the tasks of a row block follow each other, not those of its columns
