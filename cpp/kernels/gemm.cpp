@@ -17,7 +17,10 @@ using Block = Kernels::Gemm::Block;
 constexpr int64_t kLineOfFloats = 16;
 constexpr int64_t kRowsAhead = 4;
 constexpr bool kWide = kTileColumns > kLineOfFloats;  // where a tile's loop has instructions to spare
-constexpr int kMostAsked = kWide ? kUnroll : 1;       // of Ahead::asked
+// The most k for which a tile asks for c of the next one, and not of its own all at once: that takes the place of what
+// its own products wait for, until they are half done.
+constexpr int64_t kSpreadDepth = 256;
+constexpr int kMostAsked = kWide ? kUnroll : 1;  // of Ahead::asked
 
 // Panels of b that are copied while tiles are made, a row of them every so often, so that products go on while memory
 // answers. A row is asked for kRowsAhead rows before its copy, no more: asked for in bursts, or before they have room
@@ -62,11 +65,14 @@ struct Tile {
   const float* bias;
   const float* slope;
   int64_t columns;
-  float* sum;                    // as many elements as a tile has, side by side
-  float* copy = nullptr;         // or where the columns of b are copied to, kTileColumns apart
-  const Ahead* ahead = nullptr;  // or what is asked for, from one place
-  int aheads = 1;                // after the other
-  Copying* copying = nullptr;    // or its rows are copied in the first chain
+  float* sum;                     // as many elements as a tile has, side by side
+  float* copy = nullptr;          // or where the columns of b are copied to, kTileColumns apart
+  const Ahead* ahead = nullptr;   // or what is asked for, from one place
+  int aheads = 1;                 // after the other
+  Copying* copying = nullptr;     // or its rows are copied in the first chain
+  bool far_c = false;             // c is asked for before the first product, having not been before
+  const float* next_c = nullptr;  // or c of the next tile, whose rows are asked for one by one: in one chain alone
+  int64_t next_rows = 0;
 };
 
 // MT rows, NV vectors of columns, of which the last may be partial. Packed: a full tile, whose a lies k by k and whose
@@ -94,7 +100,7 @@ void tile(const Tile& t) {
       __builtin_prefetch(x + i * ldc + t.columns - 1, decltype(write)::value);
     });
   };
-  if (block.accumulate || block.far_c) ask_rows(c, Index<1>{});
+  if (block.accumulate || t.far_c) ask_rows(c, Index<1>{});
   if (t.slope && block.far_c) ask_rows(t.slope, Index<0>{});
 
   // One of the strides of a is 1. Down a column all rows of a are within reach of one pointer; along its rows three
@@ -177,6 +183,16 @@ void tile(const Tile& t) {
       for (const int64_t period = whole / t.copying->rows; t.copying->rows > 0; --t.copying->rows, whole -= period) {
         for (int64_t s = 0; s < period; ++s) steps(Index<kSteps>{});
         copy_row(*t.copying);
+      }
+    if constexpr (kWide)
+      if (const float* next = t.next_c) {
+        const int64_t rows = at_most(t.next_rows, whole), ldc = from_here(block.ldc);
+        for (int64_t i = 0; i < rows; ++i, next += ldc) {
+          steps(Index<kSteps>{});
+          __builtin_prefetch(next + kTileColumns / 2 - 1, 1);
+          __builtin_prefetch(next + kTileColumns - 1, 1);
+        }
+        whole -= rows;
       }
     for (; list && whole > 0; --whole) {
       steps(Index<kSteps>{});
@@ -305,6 +321,7 @@ void rows_first(const Block& block) {
     for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
       const int64_t columns = at_most(kTileColumns, block.n - j);
       Tile t{block, a, block.b + q * block.b_panel, block.b_k, c + j, nullptr, nullptr, columns, sum};
+      t.far_c = block.far_c;
       t.ahead = streams.next(block.k);
       if (block.bias) t.bias = block.bias + j;
       if (block.slope) t.slope = block.slope + i * block.ldc + j;
@@ -324,6 +341,8 @@ void block(const Block& block) {
   int64_t tiles = (block.n + kTileColumns - 1) / kTileColumns * (row_panels - (block.panel && !block.b_transposed));
   for (int64_t i = 0; i < at_most(left_to_copy, kRowsAhead); ++i)
     ask_row(block.next + i * block.next_k, block.next_panels * kTileColumns);
+  const bool spreads_c = kWide && block.far_c && block.k <= kSpreadDepth;
+  bool asked_c = false;  // for c of the tile that comes
   for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
     const int64_t columns = at_most(kTileColumns, block.n - j);
     const float* b = block.b + q * block.b_panel;
@@ -374,6 +393,10 @@ void block(const Block& block) {
         --tiles;
         t.copying = &copying;
       }
+      t.far_c = block.far_c && !asked_c;
+      asked_c = spreads_c && !t.ahead && !t.copy && i + rows < block.m;
+      t.next_c = asked_c ? t.c + rows * block.ldc : nullptr;
+      t.next_rows = at_most(block.height, block.m - i - rows);
       make(t, rows);
       if (t.ahead == &ahead) {
         const int64_t lines = block.k / kUnroll * ahead.asked;

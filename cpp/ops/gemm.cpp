@@ -39,13 +39,16 @@ constexpr int64_t kCached = 480 << 10, kCachedNarrow = 16 << 10;
 // off a line each vector lies on two. On a core that makes two vectors of products a cycle (Emerald Rapids) 128x512x784
 // takes seven tenths of the time so, 512x256x128 and 256³ nine.
 constexpr int64_t kOwnPanels = 3, kOwnPanelsFar = 1, kOwnDepth = 96;
-constexpr int64_t kFarB = 192 << 10;                    // elements: of b, which has no room in a level-2 cache of 1 MB
-constexpr int64_t kNearB = 32 << 10;                    // elements: of b, read again for each few rows of a
-constexpr int64_t kNearC = 16 << 10;                    // elements: of c, which is still in a cache,
-constexpr int64_t kNearCRoomy = 256 << 10;              // and in one of 2 MB
-constexpr int64_t kLargeOfB = 3 << 19;                  // elements: of b, which comes from memory
-constexpr int64_t kSharedC = 1 << 20;                   // and in the last of them
-constexpr int64_t kManyWays = 12;                       // of a level-1 cache, with room for lines that collide
+constexpr int64_t kFarB = 192 << 10;        // elements: of b, which has no room in a level-2 cache of 1 MB
+constexpr int64_t kNearB = 32 << 10;        // elements: of b, read again for each few rows of a
+constexpr int64_t kNearC = 16 << 10;        // elements: of c, which is still in a cache,
+constexpr int64_t kNearCRoomy = 256 << 10;  // and in one of 2 MB
+constexpr int64_t kLargeOfB = 3 << 19;      // elements: of b, which comes from memory
+constexpr int64_t kSharedC = 1 << 20;       // and in the last of them
+// Ways of a level-1 cache, with room for lines that collide, up to as many. What has been measured on such a machine
+// (Emerald Rapids) is done there alone: lines of more rows that collide are copied, 1024x1024x32 takes an eighth less
+// time.
+constexpr int64_t kManyWays = 12;
 constexpr int64_t kCopiedRows = 16;                     // of a, by one task
 constexpr int64_t kRowsFirstDepth = 32;                 // there must be time to ask for the next rows
 constexpr int64_t kRowsFirstSize = 1 << 19;             // elements: of a and c, with wide panels: they come from memory
@@ -98,12 +101,14 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   // Rows of a that are a multiple of 4 KB apart fall on the same lines of a level-1 cache and drive each other out; its
   // columns, where it is transposed, on the same lines of a level-2 cache if they are long. Of a column a row panel
   // that is low uses a small part of one or two lines, and soon fills a level-1 cache with the rest of them.
-  const bool rows_collide =
-      (narrow_ || caches().level1_ways < kManyWays) && row_panels * rows > 8 && k > 32 && spec_.lda % 1024 == 0;
+  const bool many_ways = caches().level1_ways >= kManyWays;
+  const bool rows_collide = (narrow_ || !many_ways) && row_panels * rows > 8 && k > 32 && spec_.lda % 1024 == 0;
   const bool lines_collide = spec_.lda % 512 == 0;
   const bool low = 2 * rows < kLine;
-  const bool columns_wasteful = low ? k >= kLongColumnLow && column_panels >= (lines_collide ? 4 : 16)
-                                    : k > kLongColumn && column_panels >= 8 && lines_collide;
+  const bool columns_wasteful =
+      low ? k >= kLongColumnLow && column_panels >= (lines_collide ? 4 : 16)
+          : k > (many_ways && spec_.lda % 1024 == 0 ? kManyWays : kLongColumn) && column_panels >= 8 && lines_collide;
+  const bool b_collides = !narrow_ && many_ways && k > kManyWays && spec_.ldb % 1024 == 0;
   copy_a_ = column_panels > 1 && (spec.transpose_a ? columns_wasteful : rows_collide);
   const int64_t size_of_b = spec_.ldb * k;
   copy_b_ = spec.transpose_b || (narrow_ ? row_panels > 3 && size_of_b > kCachedNarrow
@@ -126,11 +131,11 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   share_b_ = shares_b(row_blocks_);
 
   rows_first_ = slabs_ == 1 && k >= kRowsFirstDepth && k * n <= kNearB && (narrow_ || m * (n + k) > kRowsFirstSize) &&
-                n > columns && !spec.transpose_a && !copy_a_ && (!copy_b_ || share_b_) && spec_.lda == k &&
-                spec_.ldc == n && block_columns_ >= n;
+                n > columns && !spec.transpose_a && !copy_a_ && !b_collides && (!copy_b_ || share_b_) &&
+                spec_.lda == k && spec_.ldc == n && block_columns_ >= n;
 
   // What no task shares: each copies its panels for itself, where they are not read in place.
-  copy_b_ |= !narrow_ && !updates_ && !rows_first_ && k >= kOwnDepth &&
+  copy_b_ |= !narrow_ && !updates_ && !rows_first_ && (k >= kOwnDepth || b_collides) &&
              block_rows_ > (size_of_b > kFarB ? kOwnPanelsFar : kOwnPanels) * height_;
   far_c_ = m * n > (!narrow_ && !rows_first_ && room_factor() > 1 ? kNearCRoomy : kNearC);
 
