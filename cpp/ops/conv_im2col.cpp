@@ -4,7 +4,6 @@
 //   backward-data  dpatch = dy · wᵀ, and dx sums the dpatch of every pixel that saw it.
 // For small images with many weights, which are then read once for several images; patches take as much memory as they.
 #include <algorithm>
-#include <cstring>
 
 #include "core/buffer.h"
 #include "dispatch/dispatch.h"
@@ -160,27 +159,18 @@ class Im2colBackwardData final : public Im2col {
   // In the order of the taps: planes from the first to the last, rows from the last to the first.
   void sum_row(const ConvArgs& args, int64_t image, int64_t plane, int64_t ih, const float* dpatch, float* dx) const {
     const Window& w = shape_.window;
-    if (epilogue_.bias)
-      for (int64_t iw = 0; iw < w.in[2]; ++iw)
-        std::memcpy(dx + iw * shape_.channels, args.bias, shape_.channels * sizeof(float));
-    const float* rows[16];
-    Kernels::Conv::PatchSum taps{
-        &w, rows, 0, ld_, shape_.channels, shape_.channels, dx, shape_.channels, epilogue_.bias};
+    if (epilogue_.bias) repeat_row(args.bias, shape_.channels, w.in[2], dx, shape_.channels);
+    RowSum sum({&w, nullptr, 0, ld_, shape_.channels, shape_.channels, dx, shape_.channels, epilogue_.bias});
     for (int64_t kd = 0; kd < w.size[0]; ++kd) {
       const int64_t od = output_at(w, 0, plane, kd);
       for (int64_t kh = w.size[1] - 1; od >= 0 && kh >= 0; --kh) {
         const int64_t oh = output_at(w, 1, ih, kh);
-        if (oh < 0) continue;
-        if (taps.num_rows == 16) {
-          kernels().conv->sum_patches(taps);
-          taps.num_rows = 0;
-          taps.accumulate = true;
-        }
-        rows[taps.num_rows++] = dpatch + ((image * w.out[0] + od) * w.out[1] + oh) * w.out[2] * ld_ +
-                                (kd * w.size[1] + kh) * w.size[2] * shape_.channels;
+        if (oh >= 0)
+          sum.add(dpatch + ((image * w.out[0] + od) * w.out[1] + oh) * w.out[2] * ld_ +
+                  (kd * w.size[1] + kh) * w.size[2] * shape_.channels);
       }
     }
-    if (taps.num_rows > 0 || !taps.accumulate) kernels().conv->sum_patches(taps);
+    sum.finish();
   }
 };
 

@@ -50,6 +50,25 @@ void multiply(Kernels::Gemm::Block block, const float* bias, bool relu) {
   }
 }
 
+void repeat_row(const float* row, int64_t n, int64_t count, float* out, int64_t ld) {
+  for (int64_t i = 0; i < count; ++i) std::copy_n(row, n, out + i * ld);
+}
+
+void RowSum::add(const float* patches) {
+  rows_[sum_.num_rows++] = patches;
+  if (sum_.num_rows == kMost) take();
+}
+
+void RowSum::finish() {
+  if (sum_.num_rows > 0 || !sum_.accumulate) take();
+}
+
+void RowSum::take() {
+  kernels().conv->sum_patches(sum_);
+  sum_.num_rows = 0;
+  sum_.accumulate = true;
+}
+
 int64_t patch_stride(int64_t depth) {
   const int64_t lanes = kernels().lanes;
   const int64_t ld = round_up(depth + lanes - 1, kLine);

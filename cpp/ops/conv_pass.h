@@ -93,6 +93,28 @@ void sum_parts(const float* parts, int64_t count, int64_t stride, int64_t n, int
 // the rows of a tile would compete for few sets of the level-1 cache.
 int64_t patch_stride(int64_t depth);
 
+// Copies the row of n floats to `count` rows, `ld` apart.
+void repeat_row(const float* row, int64_t n, int64_t count, float* out, int64_t ld);
+
+// A row of dx as the sum of the patches that saw it, those of a few rows of output pixels at a time, in the order in
+// which they are added.
+class RowSum {
+ public:
+  explicit RowSum(const Kernels::Conv::PatchSum& sum) : sum_(sum) { sum_.rows = rows_; }
+  RowSum(const RowSum&) = delete;
+  // patches: of one row of output pixels, from a kernel row's taps on; they must stay until the sum is finished.
+  void add(const float* patches);
+  // Writes zeros where nothing was added to nothing.
+  void finish();
+
+ private:
+  static constexpr int kMost = 16;
+  void take();
+
+  Kernels::Conv::PatchSum sum_;
+  const float* rows_[kMost];
+};
+
 // A matrix product of the images as they lie in memory: windows of one pixel, or of the whole image.
 bool product_applies(const ConvShape& shape);
 std::unique_ptr<ConvPass> make_product_forward(const ConvShape& shape, const ConvEpilogue& epilogue);

@@ -6,7 +6,6 @@
 // No multiplication is spent on what a stride skips. Only a tile of patch or dpatch exists at a time, in the thread's
 // own scratch, meant to stay in the level-2 cache.
 #include <algorithm>
-#include <cstring>
 
 #include "core/buffer.h"
 #include "dispatch/dispatch.h"
@@ -268,9 +267,7 @@ class PatchBackwardData final : public ConvPass {
     float* dx = args.out + (image_plane * w.in[1] + first) * row_floats + column * shape_.channels + first_channel;
     if (epilogue_.bias)
       for (int64_t ih = first; ih < end; ++ih)
-        for (int64_t iw = 0; iw < w.in[2]; ++iw)
-          std::memcpy(dx + (ih - first) * row_floats + iw * shape_.channels, args.bias + first_channel,
-                      channels * sizeof(float));
+        repeat_row(args.bias + first_channel, channels, w.in[2], dx + (ih - first) * row_floats, shape_.channels);
     bool accumulate = epilogue_.bias;
     for (int64_t turn = 0; turn < turns_; ++turn) {
       // Planes from the first to the last, in each the rows from the last to the first.
@@ -299,11 +296,9 @@ class PatchBackwardData final : public ConvPass {
     const Window& w = *taps.window;
     int64_t computed = 0;  // groups of output rows before this one are in the ring, or past
     for (int64_t ih = first; ih < end; ++ih) {
-      const float* rows[16];
-      Kernels::Conv::PatchSum sum = taps;
-      sum.rows = rows;
-      sum.dx += (ih - first) * row_floats;
-      bool written = false;
+      Kernels::Conv::PatchSum of_row = taps;
+      of_row.dx += (ih - first) * row_floats;
+      RowSum sum(of_row);
       // No later row needs output rows before this one.
       const int64_t lowest = ih + w.pad[1] - (w.size[1] - 1) * w.dilation[1];
       if (lowest > 0) computed = std::max(computed, ceil_div(lowest, w.stride[1]) / rows_);
@@ -313,15 +308,9 @@ class PatchBackwardData final : public ConvPass {
         if (oh < 0) continue;
         const int64_t row_group = oh / rows_;
         for (; computed <= row_group; ++computed) multiply_rows(w, dy, packed, taps.tap_stride, computed, ring);
-        rows[sum.num_rows++] =
-            ring + (row_group % ring_ * rows_ + oh % rows_) * w.out[2] * ld_ + kh * w.size[2] * taps.tap_stride;
-        if (sum.num_rows == 16) {
-          kernels().conv->sum_patches(sum);
-          sum.num_rows = 0;
-          sum.accumulate = written = true;
-        }
+        sum.add(ring + (row_group % ring_ * rows_ + oh % rows_) * w.out[2] * ld_ + kh * w.size[2] * taps.tap_stride);
       }
-      if (sum.num_rows > 0 || (!written && !taps.accumulate)) kernels().conv->sum_patches(sum);
+      sum.finish();
     }
   }
 

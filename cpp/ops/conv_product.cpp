@@ -46,11 +46,8 @@ class ProductImages final : public ConvPass {
 
   void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
     float* biases = bias_at_ < 0 ? nullptr : scratch + bias_at_;
-    if (biases != nullptr && phase-- == 0) {
-      for (int64_t tap = 0; tap < shape_.taps(); ++tap)
-        std::copy_n(args.bias, shape_.channels, biases + tap * shape_.channels);
-      return;
-    }
+    if (biases != nullptr && phase-- == 0)
+      return repeat_row(args.bias, shape_.channels, shape_.taps(), biases, shape_.channels);
     const int64_t group = task % shape_.groups;
     const int64_t in = group * shape_.depth(), out = group * shape_.group_out_channels(), to = backward_ ? in : out;
     GemmArgs product;
