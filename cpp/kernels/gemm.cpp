@@ -70,7 +70,7 @@ struct Tile {
   const Ahead* ahead = nullptr;   // or what is asked for, from one place
   int aheads = 1;                 // after the other
   Copying* copying = nullptr;     // or its rows are copied in the first chain
-  bool far_c = false;             // c is asked for before the first product, having not been before
+  bool asks_c = false;            // c is asked for before the first product, having not been before
   const float* next_c = nullptr;  // or c of the next tile, whose rows are asked for one by one: in one chain alone
   int64_t next_rows = 0;
 };
@@ -100,7 +100,7 @@ void tile(const Tile& t) {
       __builtin_prefetch(x + i * ldc + t.columns - 1, decltype(write)::value);
     });
   };
-  if (block.accumulate || t.far_c) ask_rows(c, Index<1>{});
+  if (block.accumulate || t.asks_c) ask_rows(c, Index<1>{});
   if (t.slope && block.far_c) ask_rows(t.slope, Index<0>{});
 
   // One of the strides of a is 1. Down a column all rows of a are within reach of one pointer; along its rows three
@@ -321,7 +321,7 @@ void rows_first(const Block& block) {
     for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
       const int64_t columns = at_most(kTileColumns, block.n - j);
       Tile t{block, a, block.b + q * block.b_panel, block.b_k, c + j, nullptr, nullptr, columns, sum};
-      t.far_c = block.far_c;
+      t.asks_c = block.far_c;
       t.ahead = streams.next(block.k);
       if (block.bias) t.bias = block.bias + j;
       if (block.slope) t.slope = block.slope + i * block.ldc + j;
@@ -393,7 +393,7 @@ void block(const Block& block) {
         --tiles;
         t.copying = &copying;
       }
-      t.far_c = block.far_c && !asked_c;
+      t.asks_c = block.far_c && !asked_c;
       asked_c = spreads_c && !t.ahead && !t.copy && i + rows < block.m;
       t.next_c = asked_c ? t.c + rows * block.ldc : nullptr;
       t.next_rows = at_most(block.height, block.m - i - rows);
@@ -424,7 +424,6 @@ void block_and_step(const Block& block, const Kernels::Gemm::Step& step) {
   alignas(64) float c[kTileRows * kStretch];
   Block part = block;
   part.ldc = kStretch;
-  part.far_c = false;
   for (int64_t begin = 0; begin < block.n; begin += kStretch) {
     const int64_t width = at_most(kStretch, block.n - begin);
     for (int64_t i = 0; i < block.m; i += block.height) {
