@@ -252,6 +252,11 @@ struct Lion {
   }
 };
 
+// Elements ahead of its use, of the parameters alone: other threads have read them since the last step, and a line that
+// several caches hold is written only once the others have given it up. With two threads of an Emerald Rapids the step
+// of a layer of 256x256 takes half of the time so.
+constexpr int64_t kAhead = 256;
+
 // Plain: the gradient as it is, and no decay, which most models have: 4 to 9 % of Adam's time with AVX-512.
 template <class Rule, bool Plain>
 void steps(const UpdateArgs& args) {
@@ -273,6 +278,7 @@ void steps(const UpdateArgs& args) {
     for (int s = 0; s < Rule::kSlots; ++s) slots[s] = args.slots[s] + row * args.ld;
     int64_t i = 0;
     for (; i + kLanes <= n; i += kLanes) {
+      __builtin_prefetch(parameters + i + kAhead, 1);
       V p = load(parameters + i), values[Rule::kSlots + 1];
       static_for<Rule::kSlots>([&](auto s) NNFAST_LAMBDA { values[s] = load(slots[s] + i); });
       apply(p, load(gradients + i), values);
