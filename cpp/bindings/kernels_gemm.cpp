@@ -27,20 +27,18 @@ struct Cache {
     GemmSpec spec;
     const Kernels* isa = nullptr;
     Gemm gemm;
+    Trial trial;
   };
   static constexpr int kEntries = 32;
   Entry entries[kEntries];
   Buffer scratch, worker_scratch;
 
-  const Gemm& plan(const GemmSpec& spec) {
+  Entry& plan(const GemmSpec& spec) {
     const int64_t mix = spec.m * 31 + spec.n * 17 + spec.k * 7 + spec.lda * 5 + spec.transpose_a * 3 + spec.transpose_b;
     Entry& entry = entries[(mix ^ mix >> 5 ^ mix >> 10) & (kEntries - 1)];
-    if (entry.isa != &kernels() || std::memcmp(&entry.spec, &spec, sizeof spec) != 0) {
-      entry.gemm = Gemm(spec);
-      entry.spec = spec;
-      entry.isa = &kernels();
-    }
-    return entry.gemm;
+    if (entry.isa != &kernels() || std::memcmp(&entry.spec, &spec, sizeof spec) != 0)
+      entry = {spec, &kernels(), Gemm(spec), Trial()};
+    return entry;
   }
   static void reserve(Buffer& buffer, int64_t size) {
     if (buffer.size() < size) buffer = Buffer(size);
@@ -74,7 +72,8 @@ class GemmJob final : public Job {
 };
 
 void multiply(const GemmSpec& spec, const GemmArgs& args) {
-  const Gemm& gemm = cache.plan(spec);
+  Cache::Entry& entry = cache.plan(spec);
+  const Gemm& gemm = entry.gemm;
   const int threads = num_threads();
   const int64_t stride = round_up(gemm.worker_scratch(), kLine);
   if (gemm.scratch() > 0) Cache::reserve(cache.scratch, gemm.scratch());
@@ -92,7 +91,7 @@ void multiply(const GemmSpec& spec, const GemmArgs& args) {
   Schedule schedule;
   for (size_t phase = 0; phase < gemm.phases().size(); ++phase)
     schedule.add(job, static_cast<int>(phase), gemm.phases()[phase].tasks, gemm.phases()[phase].cost);
-  schedule.run(threads);
+  schedule.run(threads, &entry.trial);
   cache.trim();
 }
 

@@ -5,6 +5,7 @@
 
 #include "bindings/bindings.h"
 #include "core/threads.h"
+#include "core/trial.h"
 #include "dispatch/dispatch.h"
 #include "ops/conv_pass.h"
 #include "ops/registry.h"
@@ -34,6 +35,10 @@ void bind_runtime(py::module_& module) {
   module.def("set_num_threads", &set_num_threads, py::arg("count"),
              "Use at most this many threads for a large operation; 1 runs everything on the calling thread. "
              "In a forked child it stays 1.");
+  py::class_<Trial>(module, "Trial", "Whether repeated work is faster shared or alone (for tests).")
+      .def(py::init())
+      .def("shares_next", &Trial::shares_next, py::arg("threads"), py::arg("guess"))
+      .def("took", [](Trial& trial, int64_t ns) { trial.took(std::chrono::nanoseconds(ns)); }, py::arg("ns"));
   module.def(
       "activations",
       [] {

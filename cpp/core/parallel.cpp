@@ -13,6 +13,8 @@ namespace {
 // 50 to 200 µs.
 constexpr double kSharedPhase = 4e3;  // ns: a smaller phase stays on the calling thread
 constexpr double kSharedRun = 3e4;    // ns: with less to share, the team is left alone
+constexpr double kTriedFrom = 1e4,
+                 kTriedTo = 3e5;  // ns: with so much to share, work that comes again is tried both ways
 
 class Shared final : public Team::Part {
  public:
@@ -63,9 +65,19 @@ void Schedule::add(const Job& job, int phase, int64_t tasks, double cost) {
   shared_cost_ += cost;
 }
 
-void Schedule::run(int threads) const {
+void Schedule::run(int threads, Trial* trial) const {
+  const bool guess = shared_cost_ >= kSharedRun;
+  if (threads == 1 || trial == nullptr || shared_cost_ < kTriedFrom || shared_cost_ > kTriedTo)
+    return run_on(guess ? threads : 1);
+  const bool shares = trial->shares_next(threads, guess);
+  const auto begin = std::chrono::steady_clock::now();
+  run_on(shares ? threads : 1);
+  trial->took(std::chrono::steady_clock::now() - begin);
+}
+
+void Schedule::run_on(int threads) const {
   Team& team = Team::instance();
-  if (threads == 1 || shared_cost_ < kSharedRun || !team.take()) {
+  if (threads == 1 || !team.take()) {
     run_alone(0, steps_.size());
     return;
   }

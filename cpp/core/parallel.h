@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/trial.h"
+
 namespace nnfast {
 
 class Job {
@@ -20,7 +22,8 @@ class Schedule {
   void add(const Job& job, int phase, int64_t tasks, double cost);
   // The thread that calls is worker 0 and runs every phase that is too small to share. An exception thrown by a task
   // skips the tasks that have not begun and is thrown on. Another thread that runs a schedule meanwhile runs it alone.
-  void run(int threads) const;
+  // trial: of the runs of this work, one at a time; without one, and for work that leaves no doubt, its cost decides.
+  void run(int threads, Trial* trial = nullptr) const;
 
   struct Step {
     const Job* job;
@@ -31,6 +34,7 @@ class Schedule {
   const std::vector<Step>& steps() const { return steps_; }
 
  private:
+  void run_on(int threads) const;
   void run_alone(size_t begin, size_t end) const;
 
   std::vector<Step> steps_;

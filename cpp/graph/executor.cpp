@@ -239,7 +239,7 @@ void Executor::prepare_threads() {
 void Executor::run(const std::vector<const float*>& inputs, uint64_t seed, uint64_t step) {
   set_inputs(inputs);
   state_ = {seed, step};
-  direct_.run(threads_);
+  direct_.run(threads_, &direct_trial_);
 }
 
 void Executor::add_sums(double* sums) const {
@@ -270,7 +270,10 @@ int64_t Executor::train(const Feed& feed, double* sums, const std::function<bool
     const int64_t step = optimizer_ != nullptr ? optimizer_->steps_taken : s;
     state_ = {feed.seed, static_cast<uint64_t>(step)};
     if (optimizer_ != nullptr) update_state_ = optimizer_->at(step, feed.learning_rates[s]);
-    (feed.rows != nullptr ? gathered_ : direct_).run(threads_);
+    if (feed.rows != nullptr)
+      gathered_.run(threads_, &gathered_trial_);
+    else
+      direct_.run(threads_, &direct_trial_);
     if (optimizer_ != nullptr) ++optimizer_->steps_taken;
     add_sums(sums);
   }

@@ -71,6 +71,7 @@ class Executor {
   std::vector<std::vector<const float**>> input_uses_;  // the places that hold each input's address
   std::unique_ptr<GatherJob> gather_;
   Schedule direct_, gathered_;  // the steps on inputs as given; the same after gathering rows
+  Trial direct_trial_, gathered_trial_;
   std::vector<Worker> workers_;
   Buffer worker_scratch_;
   int threads_ = 0;

@@ -52,6 +52,20 @@ def test_training_has_the_same_bits_on_any_number_of_threads(threads):
             np.testing.assert_array_equal(a, b)
 
 
+def test_steps_of_microseconds_have_the_same_bits_while_they_are_tried_on_one_thread_and_on_all(threads):
+    x, y = make_data(64 * 600)  # more steps than two such trials and what is between them
+    results = []
+    for count in (1, 2, 3):
+        threads(count)
+        model = make_model(width=96)
+        history = model.fit(x, y, batch_size=64, epochs=1, verbose=0)
+        results.append((history.history["loss"], model.get_weights()))
+    for loss, weights in results[1:]:
+        assert loss == results[0][0]
+        for a, b in zip(weights, results[0][1], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_a_row_has_the_same_bits_in_any_batch():
     x, _ = make_data(257)
     model = make_model()
