@@ -11,9 +11,11 @@
 namespace nnfast {
 namespace {
 
-// A task has at least kTask elements (some microseconds), and there are at most kMaxTasks, so that adding up the
-// partial sums of all of them in each costs nothing.
+// A task has up to kTask elements (some microseconds). Two threads and four have equal shares: what one helps another
+// with it takes from that one's cache. But there are at most kMaxTasks, so that adding up the partial sums of all of
+// them in each costs nothing.
 constexpr int64_t kTask = 16384;
+constexpr int64_t kShares = 4;
 constexpr int64_t kMaxTasks = 256;
 // Where several passes follow each other, they do so over this much, which stays in the L2 cache.
 constexpr int64_t kBlock = 8192;
@@ -98,7 +100,8 @@ Update::Update(const UpdateSettings& settings, const std::vector<Segment>& segme
 void Update::cut(const std::vector<Segment>& segments) {
   int64_t total = 0;
   for (const Segment& segment : segments) total += segment.size;
-  const int64_t task_size = std::max(kTask, round_up((total + kMaxTasks - 1) / kMaxTasks, kLine));
+  const int64_t tasks = total <= kTask ? 1 : std::min(round_up((total + kTask - 1) / kTask, kShares), kMaxTasks);
+  const int64_t task_size = round_up((total + tasks - 1) / tasks, kLine);
 
   int64_t room = 0, end = 0;  // left in the task; of the segment before
   tasks_.clear();
