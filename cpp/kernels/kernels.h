@@ -409,7 +409,8 @@ struct Kernels {
   // vectors of channels are written there.
   struct Winograd {
     struct Images {
-      int64_t height, width, channels;  // of the images read or written
+      int64_t height, width, channels;  // of the images read or written: of the channels so many,
+      int64_t pixel;                    // of the floats of a pixel
       int64_t tile_rows, tile_columns;  // of tiles in an image
       int64_t pad_height, pad_width;    // a tile sees pixels from 4 * tile - pad on
     };

@@ -96,7 +96,7 @@ NNFAST_INLINE void copy_padded(const Images& s, const float* image, int64_t top,
   for (int i = 0; i < Size; ++i)
     for (int j = 0; j < Size; ++j, out += kLanes) {
       const bool inside = top + i >= 0 && top + i < s.height && left + j >= 0 && left + j < s.width;
-      store(out, inside ? read<Partial>(image + ((top + i) * s.width + left + j) * s.channels, lanes) : V{});
+      store(out, inside ? read<Partial>(image + ((top + i) * s.width + left + j) * s.pixel, lanes) : V{});
     }
 }
 
@@ -134,11 +134,11 @@ void input(const Images& s, const float* x, int64_t first, int64_t count, float*
   Tile tile(s, first);
   for (int64_t t = 0; t < count; ++t, v += ldv, tile.next(s)) {
     const int64_t top = tile.row * 4 - s.pad_height, left = tile.column * 4 - s.pad_width;
-    const float* image = x + tile.image * s.height * s.width * s.channels;
+    const float* image = x + tile.image * s.height * s.width * s.pixel;
     if (top >= 0 && left >= 0 && top + 6 <= s.height && left + 6 <= s.width) {
-      const float* at = image + (top * s.width + left) * s.channels;
+      const float* at = image + (top * s.width + left) * s.pixel;
       each_vector(s.channels, [&](int64_t c, int64_t lanes, auto partial) NNFAST_LAMBDA {
-        input_vector<partial>(at + c, s.width * s.channels, s.channels, lanes, v + c, position);
+        input_vector<partial>(at + c, s.width * s.pixel, s.pixel, lanes, v + c, position);
       });
     } else {
       float padded[36 * kLanes];
@@ -190,7 +190,7 @@ NNFAST_INLINE void output_(const Images& s, const float* m, int64_t ldm, int64_t
   for (int64_t t = 0; t < count; ++t, m += ldm, tile.next(s)) {
     const int64_t rows = at_most(4, s.height - tile.row * 4), columns = at_most(4, s.width - tile.column * 4);
     const bool whole = rows == 4 && columns == 4;
-    const int64_t row = s.width * s.channels, pixel = s.channels;
+    const int64_t row = s.width * s.pixel, pixel = s.pixel;
     float* at = y + (tile.image * s.height + tile.row * 4) * row + tile.column * 4 * pixel;
     pixels += rows * columns;
     each_vector(s.channels, [&](int64_t c, int64_t lanes, auto partial) NNFAST_LAMBDA {
@@ -261,11 +261,11 @@ void gradient(const Images& s, const float* dy, int64_t first, int64_t count, fl
   Tile tile(s, first);
   for (int64_t t = 0; t < count; ++t, m += ldm, tile.next(s)) {
     const int64_t top = tile.row * 4, left = tile.column * 4;
-    const float* image = dy + tile.image * s.height * s.width * s.channels;
+    const float* image = dy + tile.image * s.height * s.width * s.pixel;
     if (top + 4 <= s.height && left + 4 <= s.width) {
-      const float* at = image + (top * s.width + left) * s.channels;
+      const float* at = image + (top * s.width + left) * s.pixel;
       each_vector(s.channels, [&](int64_t c, int64_t lanes, auto partial) NNFAST_LAMBDA {
-        gradient_vector<partial>(at + c, s.width * s.channels, s.channels, lanes, m + c, position);
+        gradient_vector<partial>(at + c, s.width * s.pixel, s.pixel, lanes, m + c, position);
       });
     } else {
       float padded[16 * kLanes];

@@ -8,9 +8,7 @@
 #include <algorithm>
 #include <atomic>
 
-#include "core/buffer.h"
-#include "dispatch/dispatch.h"
-#include "ops/conv_pass.h"
+#include "ops/conv_winograd.h"
 
 namespace nnfast {
 namespace {
@@ -18,31 +16,6 @@ namespace {
 using Images = Kernels::Winograd::Images;
 
 std::atomic<bool> allowed{true};
-
-constexpr int64_t kPositions = 36;
-// Floats of transformed tiles in a thread's scratch: 640 KB of a level-2 cache of 1 MB.
-constexpr int64_t kLocalFloats = 160 * 1024;
-// Above this many weights of a tap the transformed weights, 36 times as many, leave the level-2 cache.
-constexpr int64_t kSharedWeights = 128 * 128;
-
-// The stride between tiles, or positions: whole vectors, and not a multiple of 1 KB, which would lay all positions of a
-// tile into the same few sets of the level-1 cache.
-int64_t padded(int64_t floats) {
-  const int64_t size = round_up(floats, kLine);
-  return size % 256 == 0 ? size + kLine : size;
-}
-
-// Transformed tiles of images: 36 matrices (tiles, channels).
-struct TileMatrices {
-  int64_t ld = 0, position = 0;
-  TileMatrices() = default;
-  TileMatrices(int64_t channels, int64_t tiles) : ld(padded(channels)), position(padded(ld * tiles)) {}
-  int64_t size() const { return kPositions * position; }
-};
-// The most by which two of them are larger than their tiles.
-constexpr int64_t kPadding = 2 * kPositions * 2 * kLine;
-
-int64_t tiles_of_image(const Images& images) { return images.tile_rows * images.tile_columns; }
 
 // Forward, and backward-data: that is forward of dy with rotated weights.
 class WinogradImages final : public ConvPass {
@@ -59,6 +32,7 @@ class WinogradImages final : public ConvPass {
     in_ = {from[1],
            from[2],
            backward ? shape.out_channels : shape.channels,
+           backward ? shape.out_channels : shape.channels,
            ceil_div(to[1], 4),
            ceil_div(to[2], 4),
            backward ? 2 - w.pad[1] : w.pad[1],
@@ -66,7 +40,7 @@ class WinogradImages final : public ConvPass {
     out_ = in_;
     out_.height = to[1];
     out_.width = to[2];
-    out_.channels = backward ? shape.channels : shape.out_channels;
+    out_.channels = out_.pixel = backward ? shape.channels : shape.out_channels;
     tiles_ = shape.images * tiles_of_image(in_);
     width_ = round_up(out_.channels, lanes);
     panels_ = ceil_div(out_.channels, columns);
@@ -205,124 +179,6 @@ class WinogradImages final : public ConvPass {
   bool shared_, separate_;
 };
 
-class WinogradWeights final : public ConvPass {
- public:
-  explicit WinogradWeights(const ConvShape& shape) : shape_(shape) {
-    const Window& w = shape.window;
-    const int64_t lanes = kernels().lanes, rows = kernels().gemm->rows;
-    in_ = {w.in[1], w.in[2], shape.channels, ceil_div(w.out[1], 4), ceil_div(w.out[2], 4), w.pad[1], w.pad[2]};
-    out_ = in_;
-    out_.height = w.out[1];
-    out_.width = w.out[2];
-    out_.channels = shape.out_channels;
-    tiles_ = shape.images * tiles_of_image(in_);
-    width_ = round_up(out_.channels, lanes);
-    weight_position_ = padded(in_.channels * width_);
-    part_ = kPositions * weight_position_;
-
-    const int64_t per_tile = kPositions * (padded(in_.channels) + padded(width_));
-    const double flops = 2.0 * kPositions * in_.channels * width_;
-    const double cost = tiles_ * (flops / kFlopsPerNs + per_tile / kFloatsPerNs * 2);
-    const int64_t fitting_local = ((shape.memory_bound() - part_) / 2 - kPadding) / per_tile;  // on each of two threads
-    const int64_t local_block = std::max(rows, std::min(kLocalFloats / per_tile, fitting_local) / rows * rows);
-    // Beside what two threads take where tiles are transformed locally, here or in forward.
-    const bool many = in_.channels * out_.channels > kSharedWeights;
-    const int64_t spare =
-        shape.memory_bound() - (many ? 0 : 2 * std::min(std::max(tiles_, rows), local_block) * per_tile);
-    const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 1e5, 1.0, 16.0));
-    // Local: a sum of its own for each chunk of tiles, where there is memory for enough of them.
-    chunks_ = std::clamp<int64_t>(std::min(spare / part_, tiles_ / rows), 1, wanted);
-    shared_ = many || fitting_local < rows || (chunks_ < 8 && chunks_ < wanted);
-    if (shared_) {
-      const int64_t fitting = std::max<int64_t>(1, (spare - part_ - kPadding) / per_tile);
-      block_ = even_part(std::max<int64_t>(1, tiles_), std::min<int64_t>(fitting, kernels().gemm->chain));
-      chunks_ = 1;
-      channel_part_ = std::min(in_.channels, 4 * rows);
-      in_tiles_ = TileMatrices(in_.channels, block_);
-      out_tiles_ = TileMatrices(width_, block_);
-      scratch_ = part_ + in_tiles_.size() + out_tiles_.size();
-      for (int64_t first = 0; first < tiles_; first += block_) {
-        const int64_t count = std::min(block_, tiles_ - first);
-        phases_.push_back({ceil_div(count, kTransformed), count * per_tile / kFloatsPerNs});
-        phases_.push_back({kPositions * ceil_div(in_.channels, channel_part_), count * flops / kFlopsPerNs});
-      }
-    } else {
-      block_ = even_part(std::max<int64_t>(1, tiles_), local_block);
-      chunk_ = ceil_div(ceil_div(std::max<int64_t>(1, tiles_), block_), chunks_) * block_;
-      chunks_ = ceil_div(std::max<int64_t>(1, tiles_), chunk_);
-      in_tiles_ = TileMatrices(in_.channels, block_);
-      out_tiles_ = TileMatrices(width_, block_);
-      scratch_ = chunks_ * part_;
-      worker_scratch_ = in_tiles_.size() + out_tiles_.size();
-      phases_.push_back({chunks_, cost});
-    }
-    phases_.push_back({in_.channels, chunks_ * part_ / kFloatsPerNs});
-  }
-
-  void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
-    if (phase + 1 == static_cast<int>(phases_.size())) {
-      kernels().winograd->weight_gradient(out_.channels, scratch + task * width_, weight_position_,
-                                          tiles_ ? chunks_ : 0, part_, args.out + task * out_.channels,
-                                          in_.channels * out_.channels);
-      return;
-    }
-    if (!shared_) {
-      float *in = worker.scratch, *out = worker.scratch + in_tiles_.size();
-      const int64_t end = std::min(tiles_, (task + 1) * chunk_);
-      for (int64_t first = task * chunk_; first < end; first += block_) {
-        const int64_t count = std::min(block_, end - first);
-        transform(args, first, count, in, out);
-        for (int64_t position = 0; position < kPositions; ++position)
-          multiply_position(position, count, 0, in_.channels, first > task * chunk_, in, out, scratch + task * part_);
-      }
-      return;
-    }
-    const int64_t first = phase / 2 * block_, count = std::min(block_, tiles_ - first);
-    float *in = scratch + part_, *out = in + in_tiles_.size();
-    if (phase % 2 == 0) {
-      const int64_t part = task * kTransformed;
-      return transform(args, first + part, std::min(kTransformed, count - part), in + part * in_tiles_.ld,
-                       out + part * out_tiles_.ld);
-    }
-    const int64_t parts = ceil_div(in_.channels, channel_part_), channel = task % parts * channel_part_;
-    multiply_position(task / parts, count, channel, std::min(channel_part_, in_.channels - channel), phase > 1, in, out,
-                      scratch);
-  }
-
- private:
-  static constexpr int64_t kTransformed = 8;  // tiles in a task of a transformation
-
-  void transform(const ConvArgs& args, int64_t first, int64_t count, float* in, float* out) const {
-    kernels().winograd->input(in_, args.x, first, count, in, in_tiles_.ld, in_tiles_.position);
-    kernels().winograd->gradient(out_, args.dy, first, count, out, out_tiles_.ld, out_tiles_.position);
-  }
-  // Some channels of the transformed weights' gradient at one position: += inᵀ · out.
-  void multiply_position(int64_t position, int64_t count, int64_t channel, int64_t channels, bool accumulate,
-                         const float* in, const float* out, float* u) const {
-    Kernels::Gemm::Block block = gemm_block(channels, width_, count);
-    block.a = in + position * in_tiles_.position + channel;
-    block.a_row = 1;
-    block.a_k = in_tiles_.ld;
-    block.a_panel = block.height;
-    block.b = out + position * out_tiles_.position;
-    block.b_k = out_tiles_.ld;
-    block.b_panel = kernels().gemm->columns;
-    block.c = u + position * weight_position_ + channel * width_;
-    block.ldc = width_;
-    block.accumulate = accumulate;
-    multiply(block);
-  }
-
-  const ConvShape shape_;
-  Images in_, out_;
-  int64_t tiles_, block_;                   // of all images; transformed at a time
-  int64_t chunk_ = 0, chunks_;              // tiles summed in one chain
-  int64_t width_, weight_position_, part_;  // of transformed weights: columns, a position, all positions
-  int64_t channel_part_ = 0;                // channels in a task
-  TileMatrices in_tiles_, out_tiles_;
-  bool shared_;
-};
-
 }  // namespace
 
 bool winograd_allowed() { return allowed.load(std::memory_order_relaxed); }
@@ -368,8 +224,9 @@ std::unique_ptr<ConvPass> make_winograd_forward(const ConvShape& shape, const Co
 std::unique_ptr<ConvPass> make_winograd_backward_data(const ConvShape& shape, const ConvEpilogue& epilogue) {
   return std::make_unique<WinogradImages>(shape, epilogue, true);
 }
-std::unique_ptr<ConvPass> make_winograd_backward_weights(const ConvShape& shape) {
-  return std::make_unique<WinogradWeights>(shape);
+
+int64_t winograd_worker_scratch(const ConvShape& shape) {
+  return std::max(WinogradImages(shape, {}, false).worker_scratch(), WinogradImages(shape, {}, true).worker_scratch());
 }
 
 }  // namespace nnfast
