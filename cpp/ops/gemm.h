@@ -67,15 +67,18 @@ class Gemm {
     int64_t begin, end;
     int64_t size() const { return end - begin; }
   };
+  // In gemm_plan.cpp, as is the constructor.
   bool plan_thin();
-  void multiply_thin(int64_t task, const GemmArgs& args) const;
   bool plan_turned();
-  void multiply_turned(int64_t task, float* scratch, const GemmArgs& args) const;
   void choose_blocks(int64_t wanted);
   void choose_blocks_of_update();
   bool shares_a(int64_t row_blocks) const;
   bool shares_b(int64_t row_blocks) const;
   bool groups_b() const;
+
+  void multiply_thin(int64_t task, const GemmArgs& args) const;
+  void multiply_turned(int64_t task, float* scratch, const GemmArgs& args) const;
+  static constexpr int64_t kCopiedRows = 16;  // of a, by one task
   void copy_rows(int64_t task, float* to, const GemmArgs& args) const;
   void pack(int64_t slab, int64_t task, float* to, const GemmArgs& args) const;
   void multiply(Range rows, Range columns, Range slabs, bool last, float* c, int64_t ldc, float* scratch,
