@@ -351,6 +351,7 @@ struct Kernels {
       int64_t channels;
       int64_t places_step = 0;   // from pixel to pixel of places: at least the channels, rounded up to whole vectors
       bool wide_places = false;  // places are int32_t, else uint8_t
+      bool past_cache = false;   // where dx is written, if it is whole lines and no two windows overlap
     };
     // y = the largest x that the window sees, NaN where any is; places = the number of its tap, the first of equals
     // (the last NaN). y or places may be null.

@@ -181,8 +181,9 @@ void clear(int64_t n, float* x) {
 }
 
 // The part of one output row in one row of dx: `Gradient` knows the row, what its pixels give, and to which taps.
-// Without Accumulate, columns that several outputs see must not exist, and those that none sees stay as they are.
-template <bool Accumulate, class Gradient>
+// Without Accumulate, columns that several outputs see must not exist, and those that none sees stay as they are. Past:
+// dx is written past the cache.
+template <bool Accumulate, bool Past = false, class Gradient>
 void spread_row(const Images& images, const Gradient& gradient, float* dx) {
   const Window& w = *images.window;
   for (int64_t o = 0; o < w.out[2]; ++o) {
@@ -199,7 +200,10 @@ void spread_row(const Images& images, const Gradient& gradient, float* dx) {
           float* p = pixels + k * images.channels + c + v * kLanes;
           V sum = part[v].at(k);
           if constexpr (Accumulate) sum += read<kPartial>(p, images.channels - c);
-          write<kPartial>(p, sum, images.channels - c);
+          if constexpr (Past && !kPartial)
+            stream(p, sum);
+          else
+            write<kPartial>(p, sum, images.channels - c);
         });
       };
       if (taps.size() == 2) {
@@ -219,6 +223,8 @@ NNFAST_INLINE void spread_rows(const Images& images, int64_t first, int64_t coun
   const int64_t width = w.in[2] * images.channels;
   const bool apart = w.size[2] <= w.stride[2];  // no column is seen by two outputs
   const int64_t covered = w.size[2] == w.stride[2] ? w.out[2] * w.stride[2] - w.pad[2] : 0;
+  const bool lines = images.channels % 16 == 0 && reinterpret_cast<uintptr_t>(dx) % 64 == 0;
+  const bool past = images.past_cache && lines && w.size[0] <= w.stride[0] && w.size[1] <= w.stride[1];
   for (int64_t row = first; row < first + count; ++row) {
     const int64_t h = row % w.in[1], d = row / w.in[1] % w.in[0], image = row / w.in[1] / w.in[0];
     float* out = dx + row * width;
@@ -231,7 +237,10 @@ NNFAST_INLINE void spread_rows(const Images& images, int64_t first, int64_t coun
                  h + w.pad[1] - oh * w.stride[1], taps_inside(w, 0, od).size(), taps_inside(w, 1, oh).size());
         if (fresh && apart) {
           if (covered < w.in[2]) clear(width - covered * images.channels, out + covered * images.channels);
-          spread_row<false>(images, gradient, out);
+          if (past)
+            spread_row<false, true>(images, gradient, out);
+          else
+            spread_row<false>(images, gradient, out);
         } else {
           if (fresh) clear(width, out);
           spread_row<true>(images, gradient, out);
@@ -240,6 +249,7 @@ NNFAST_INLINE void spread_rows(const Images& images, int64_t first, int64_t coun
       }
     if (fresh) clear(width, out);
   }
+  if (past) fence_streams();
 }
 
 template <class Place>

@@ -20,6 +20,8 @@ constexpr double kFloatsPerNs = 4;     // read or written in passing by one thre
 constexpr double kNsPerVector = 0.3;   // a tap's vector, where the data is in the cache
 constexpr int64_t kWidest = 16;        // lanes: places are written in whole vectors
 constexpr int64_t kMaxTaps = 1 << 30;  // a tap's number is an int32
+// Gradients of images of so many elements, 16 MB, are written past the cache: as in column_norm.cpp.
+constexpr int64_t kPastCache = int64_t{4} << 20;
 
 class Pool : public Op {
  public:
@@ -53,6 +55,7 @@ class Pool : public Op {
     backward_tasks_ = tasks(in_rows_);
     images_.wide_places = taps > 256;
     images_.places_step = round_up(x[-1], kWidest);
+    images_.past_cache = x.size() >= kPastCache;
     return {{image_shape(geometry.axes, count, window_.out, x[-1]), DType::f32}};
   }
 

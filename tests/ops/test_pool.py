@@ -100,6 +100,20 @@ def test_nan_and_infinity():
         np.testing.assert_array_equal(y[0, :, :, 3], [[nan, 2.75], [-inf, nan]], err_msg=isa)
 
 
+@pytest.mark.parametrize("strides", [[2, 2], [3, 2], [2, 1]])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gradient_past_the_cache_is_that_of_each_image(kind, strides):
+    # All images together are written past the cache, each by itself is not.
+    rng = np.random.default_rng(6)
+    x = rng.integers(0, 4, (4, 129, 257, 32)).astype(np.float32)
+    settings = {"pool_size": [2, 2], "strides": strides, "padding": "same"}
+    dy = rng.standard_normal((4, -(-129 // strides[0]), -(-257 // strides[1]), 32), dtype=np.float32)
+    single = [run_on_each_isa(f"{kind}_pool", [x[i : i + 1]], grads=[dy[i : i + 1]], **settings) for i in range(4)]
+    for together, *apart in zip(run_on_each_isa(f"{kind}_pool", [x], grads=[dy], **settings), *single, strict=True):
+        isa, _, (dx,) = together
+        np.testing.assert_array_equal(dx, np.concatenate([gradients[0] for _, _, gradients in apart]), err_msg=isa)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_row_is_written_by_one_task(kind):
     # Windows that overlap in every direction, over many tasks: the sums must not depend on who comes first.
