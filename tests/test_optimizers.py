@@ -264,6 +264,16 @@ def test_the_learning_rate_can_be_set():
         assert optimizer.get_config()["learning_rate"] == 4.0
 
 
+def test_the_rate_has_one_name():
+    optimizer = SGD(0.5)
+    with pytest.raises(AttributeError, match=r"SGD has no attribute 'lr'; write optimizer.learning_rate = 0.1 to set"):
+        optimizer.lr = 0.1
+    with pytest.raises(AttributeError, match="SGD has no attribute 'lr'; its rate is `learning_rate`"):
+        _ = optimizer.lr
+    assert not hasattr(optimizer, "lr")
+    assert optimizer.learning_rate == 0.5
+
+
 def test_schedules_count_steps_and_updates_are_fewer():
     optimizer = SGD(schedules.StepDecay(1.0, 1, gamma=0.5), gradient_accumulation_steps=3)
     x = np.zeros((), np.float32)

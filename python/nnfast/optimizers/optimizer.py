@@ -10,7 +10,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
 import numpy as np
 
@@ -238,6 +238,17 @@ class Optimizer:
                 "you should instantiate the optimizer with a float `learning_rate` argument."
             )
         self._set_learning_rate(learning_rate)
+
+    @property
+    def lr(self) -> NoReturn:
+        """Refused, and not a new attribute that changes nothing when it is set: the name of Keras 2."""
+        raise AttributeError(f"{type(self).__name__} has no attribute 'lr'; its rate is `learning_rate`")
+
+    @lr.setter
+    def lr(self, value: Any) -> NoReturn:
+        raise AttributeError(
+            f"{type(self).__name__} has no attribute 'lr'; write optimizer.learning_rate = {value!r} to set its rate"
+        )
 
     def _set_learning_rate(self, learning_rate: Any) -> None:
         if isinstance(learning_rate, dict):
