@@ -13,8 +13,8 @@ namespace {
 // 50 to 200 µs.
 constexpr double kSharedPhase = 4e3;  // ns: a smaller phase stays on the calling thread
 constexpr double kSharedRun = 3e4;    // ns: with less to share, the team is left alone
-constexpr double kTriedFrom = 1e4,
-                 kTriedTo = 3e5;  // ns: with so much to share, work that comes again is tried both ways
+// ns: with so much to share, work that comes again is tried both ways.
+constexpr double kTriedFrom = 1e4, kTriedTo = 3e5;
 
 class Shared final : public Team::Part {
  public:

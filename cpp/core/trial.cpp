@@ -14,14 +14,13 @@ bool Trial::shares_next(int threads, bool guess) {
     run_ = 0;
     stay_ = std::min(2 * stay_, kLongestStay);
   }
-  return run_ < kTrial ? shared_ != (run_ / kRuns % 2 == 1) : shared_;
+  return shares();
 }
 
+bool Trial::shares() const { return run_ < kTrial && run_ / kRuns % 2 == 1 ? !shared_ : shared_; }
+
 void Trial::took(Duration time) {
-  if (run_ < kTrial && run_ % kRuns != 0) {
-    const bool shared = shared_ != (run_ / kRuns % 2 == 1);
-    times_[shared][run_ / kRuns / 2 * kCounted + run_ % kRuns - 1] = time;
-  }
+  if (run_ < kTrial && run_ % kRuns != 0) times_[shares()][run_ / kRuns / 2 * kCounted + run_ % kRuns - 1] = time;
   if (++run_ == kTrial) choose();
 }
 

@@ -25,6 +25,7 @@ class Trial {
   static constexpr int kTrial = 2 * kTurns * kRuns;
   static constexpr int64_t kShortestStay = 500, kLongestStay = 16000;  // runs by the choice before the next trial
 
+  bool shares() const;  // the coming run
   void choose();
 
   int threads_ = 0;

@@ -28,6 +28,23 @@ Images images_of_dy(const ConvShape& shape) {
 constexpr int64_t kTransformed = 8;   // tiles in a task of a transformation
 constexpr int64_t kFewestTiles = 12;  // products of fewer at a time take longer than those of patches
 
+// u (channels × width) = or += xᵀ · dy, of the tiles at one position.
+void multiply_position(int64_t channels, int64_t width, int64_t tiles, const float* x, int64_t ldx, const float* dy,
+                       int64_t ldy, bool accumulate, float* u) {
+  Kernels::Gemm::Block block = gemm_block(channels, width, tiles);
+  block.a = x;
+  block.a_row = 1;
+  block.a_k = ldx;
+  block.a_panel = block.height;
+  block.b = dy;
+  block.b_k = ldy;
+  block.b_panel = kernels().gemm->columns;
+  block.c = u;
+  block.ldc = width;
+  block.accumulate = accumulate;
+  multiply(block);
+}
+
 class WinogradWeightsByChannels final : public ConvPass {
  public:
   // Floats of all tiles of dy, which every task reads: from a level-2 cache.
@@ -36,7 +53,8 @@ class WinogradWeightsByChannels final : public ConvPass {
   // What the tiles of two threads may take beyond the bound: 128 KB, which counts only where all else is small.
   static constexpr int64_t kBeyond = 32 * 1024;
 
-  explicit WinogradWeightsByChannels(const ConvShape& shape)
+  // beside: what each thread needs for the other directions.
+  WinogradWeightsByChannels(const ConvShape& shape, int64_t beside)
       : x_(images_of_x(shape)), dy_(images_of_dy(shape)), tiles_(shape.images * tiles_of_image(dy_)) {
     width_ = round_up(dy_.channels, kernels().lanes);
     dy_tiles_ = TileMatrices(width_, tiles_);
@@ -45,14 +63,14 @@ class WinogradWeightsByChannels final : public ConvPass {
     const double cost = 2.0 * kPositions * x_.channels * width_ * tiles_ / kFlopsPerNs + floats / kFloatsPerNs;
     const auto wanted = static_cast<int64_t>(std::clamp(cost / 1e4, 1.0, 16.0));
     cut(round_up(ceil_div(x_.channels, wanted), kernels().lanes));
-    while (!fits(shape) && part_ > kFewestChannels) cut(std::max(part_ - kernels().lanes, kFewestChannels));
+    while (!fits(shape, beside) && part_ > kFewestChannels) cut(std::max(part_ - kernels().lanes, kFewestChannels));
     phases_ = {{ceil_div(tiles_, kTransformed), kPositions * width_ * tiles_ / kFloatsPerNs},
                {ceil_div(x_.channels, part_), cost}};
   }
 
-  bool fits(const ConvShape& shape) const {
+  bool fits(const ConvShape& shape, int64_t beside) const {
     return tiles_ > 0 && scratch_ <= kMostOfDy && worker_scratch_ <= kLocalFloats &&
-           scratch_ + 2 * std::max(worker_scratch_, winograd_worker_scratch(shape)) <= shape.memory_bound() + kBeyond;
+           scratch_ + 2 * std::max(worker_scratch_, beside) <= shape.memory_bound() + kBeyond;
   }
 
   void run(const ConvArgs& args, int phase, int64_t task, float* scratch, const Worker& worker) const override {
@@ -67,19 +85,9 @@ class WinogradWeightsByChannels final : public ConvPass {
     x.channels = std::min(part_, x_.channels - first);
     float *tiles = worker.scratch, *sums = tiles + x_tiles_.size();
     winograd.input(x, args.x + first, 0, tiles_, tiles, x_tiles_.ld, x_tiles_.position);
-    for (int64_t position = 0; position < kPositions; ++position) {
-      Kernels::Gemm::Block block = gemm_block(x.channels, width_, tiles_);
-      block.a = tiles + position * x_tiles_.position;
-      block.a_row = 1;
-      block.a_k = x_tiles_.ld;
-      block.a_panel = block.height;
-      block.b = scratch + position * dy_tiles_.position;
-      block.b_k = dy_tiles_.ld;
-      block.b_panel = kernels().gemm->columns;
-      block.c = sums + position * sum_position_;
-      block.ldc = width_;
-      multiply(block);
-    }
+    for (int64_t position = 0; position < kPositions; ++position)
+      multiply_position(x.channels, width_, tiles_, tiles + position * x_tiles_.position, x_tiles_.ld,
+                        scratch + position * dy_tiles_.position, dy_tiles_.ld, false, sums + position * sum_position_);
     for (int64_t channel = 0; channel < x.channels; ++channel)
       winograd.weight_gradient(dy_.channels, sums + channel * width_, sum_position_, 1, 0,
                                args.out + (first + channel) * dy_.channels, x_.channels * dy_.channels);
@@ -103,7 +111,8 @@ class WinogradWeightsByChannels final : public ConvPass {
 
 class WinogradWeights final : public ConvPass {
  public:
-  explicit WinogradWeights(const ConvShape& shape) : shape_(shape), in_(images_of_x(shape)), out_(images_of_dy(shape)) {
+  WinogradWeights(const ConvShape& shape, int64_t beside)
+      : shape_(shape), in_(images_of_x(shape)), out_(images_of_dy(shape)) {
     const int64_t lanes = kernels().lanes, rows = kernels().gemm->rows;
     tiles_ = shape.images * tiles_of_image(in_);
     width_ = round_up(out_.channels, lanes);
@@ -116,7 +125,7 @@ class WinogradWeights final : public ConvPass {
     const int64_t fitting_local = ((shape.memory_bound() - part_) / 2 - kPadding) / per_tile;  // on each of two threads
     const int64_t local_block = std::max(rows, std::min(kLocalFloats / per_tile, fitting_local) / rows * rows);
     const bool many = in_.channels * out_.channels > kSharedWeights;
-    const int64_t beside = winograd_worker_scratch(shape), left = shape.memory_bound() - 2 * beside;
+    const int64_t left = shape.memory_bound() - 2 * beside;
     const int64_t spare = std::min(
         left, shape.memory_bound() - (many ? 0 : 2 * std::min(std::max(tiles_, rows), local_block) * per_tile));
     const int64_t wanted = static_cast<int64_t>(std::clamp(cost / 1e5, 1.0, 16.0));
@@ -163,7 +172,7 @@ class WinogradWeights final : public ConvPass {
         const int64_t count = std::min(block_, end - first);
         transform(args, first, count, in, out);
         for (int64_t position = 0; position < kPositions; ++position)
-          multiply_position(position, count, 0, in_.channels, first > task * chunk_, in, out, scratch + task * part_);
+          multiply_part(position, count, 0, in_.channels, first > task * chunk_, in, out, scratch + task * part_);
       }
       return;
     }
@@ -175,8 +184,8 @@ class WinogradWeights final : public ConvPass {
                        out + part * out_tiles_.ld);
     }
     const int64_t parts = ceil_div(in_.channels, channel_part_), channel = task % parts * channel_part_;
-    multiply_position(task / parts, count, channel, std::min(channel_part_, in_.channels - channel), phase > 1, in, out,
-                      scratch);
+    multiply_part(task / parts, count, channel, std::min(channel_part_, in_.channels - channel), phase > 1, in, out,
+                  scratch);
   }
 
   // Tiles that are multiplied at a time.
@@ -187,21 +196,12 @@ class WinogradWeights final : public ConvPass {
     kernels().winograd->input(in_, args.x, first, count, in, in_tiles_.ld, in_tiles_.position);
     kernels().winograd->gradient(out_, args.dy, first, count, out, out_tiles_.ld, out_tiles_.position);
   }
-  // Some channels of the transformed weights' gradient at one position: += inᵀ · out.
-  void multiply_position(int64_t position, int64_t count, int64_t channel, int64_t channels, bool accumulate,
-                         const float* in, const float* out, float* u) const {
-    Kernels::Gemm::Block block = gemm_block(channels, width_, count);
-    block.a = in + position * in_tiles_.position + channel;
-    block.a_row = 1;
-    block.a_k = in_tiles_.ld;
-    block.a_panel = block.height;
-    block.b = out + position * out_tiles_.position;
-    block.b_k = out_tiles_.ld;
-    block.b_panel = kernels().gemm->columns;
-    block.c = u + position * weight_position_ + channel * width_;
-    block.ldc = width_;
-    block.accumulate = accumulate;
-    multiply(block);
+  // Some channels of the transformed weights' gradient at one position.
+  void multiply_part(int64_t position, int64_t count, int64_t channel, int64_t channels, bool accumulate,
+                     const float* in, const float* out, float* u) const {
+    multiply_position(channels, width_, count, in + position * in_tiles_.position + channel, in_tiles_.ld,
+                      out + position * out_tiles_.position, out_tiles_.ld, accumulate,
+                      u + position * weight_position_ + channel * width_);
   }
 
   const ConvShape shape_;
@@ -217,9 +217,10 @@ class WinogradWeights final : public ConvPass {
 }  // namespace
 
 std::unique_ptr<ConvPass> make_winograd_backward_weights(const ConvShape& shape) {
-  auto by_channels = std::make_unique<WinogradWeightsByChannels>(shape);
-  if (by_channels->fits(shape)) return by_channels;
-  auto by_tiles = std::make_unique<WinogradWeights>(shape);
+  const int64_t beside = winograd_worker_scratch(shape);
+  auto by_channels = std::make_unique<WinogradWeightsByChannels>(shape, beside);
+  if (by_channels->fits(shape, beside)) return by_channels;
+  auto by_tiles = std::make_unique<WinogradWeights>(shape, beside);
   if (by_tiles->block() < kFewestTiles) return make_patch_backward_weights(shape);
   return by_tiles;
 }
