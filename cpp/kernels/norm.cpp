@@ -35,9 +35,6 @@ struct Columns {
   }
 };
 
-// Whether rows of C floats can go past the cache: they are whole lines of it.
-bool are_lines(int64_t C, const float* p) { return C % 16 == 0 && reinterpret_cast<uintptr_t>(p) % 64 == 0; }
-
 // f(columns, first column) for all C columns from c on: as many vectors at once as there are, by powers of two.
 template <int NV = kBlock, class F>
 NNFAST_INLINE void for_columns(int64_t C, F&& f, int64_t c = 0) {

@@ -223,8 +223,8 @@ NNFAST_INLINE void spread_rows(const Images& images, int64_t first, int64_t coun
   const int64_t width = w.in[2] * images.channels;
   const bool apart = w.size[2] <= w.stride[2];  // no column is seen by two outputs
   const int64_t covered = w.size[2] == w.stride[2] ? w.out[2] * w.stride[2] - w.pad[2] : 0;
-  const bool lines = images.channels % 16 == 0 && reinterpret_cast<uintptr_t>(dx) % 64 == 0;
-  const bool past = images.past_cache && lines && w.size[0] <= w.stride[0] && w.size[1] <= w.stride[1];
+  const bool past =
+      images.past_cache && are_lines(images.channels, dx) && w.size[0] <= w.stride[0] && w.size[1] <= w.stride[1];
   for (int64_t row = first; row < first + count; ++row) {
     const int64_t h = row % w.in[1], d = row / w.in[1] % w.in[0], image = row / w.in[1] / w.in[0];
     float* out = dx + row * width;

@@ -48,6 +48,10 @@ NNFAST_INLINE void fence_streams() { _mm_sfence(); }
 NNFAST_INLINE void stream(float* p, V v) { store(p, v); }
 NNFAST_INLINE void fence_streams() {}
 #endif
+// Whether rows of so many floats can go past the cache: they are whole lines of it.
+NNFAST_INLINE bool are_lines(int64_t floats, const float* p) {
+  return floats % 16 == 0 && reinterpret_cast<uintptr_t>(p) % 64 == 0;
+}
 NNFAST_INLINE V broadcast(float x) { return x - V{}; }
 NNFAST_INLINE V select(VI mask, V a, V b) { return mask ? a : b; }
 

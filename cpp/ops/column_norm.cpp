@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/buffer.h"
+#include "core/caches.h"
 #include "dispatch/dispatch.h"
 #include "ops/activation_attributes.h"
 
@@ -15,11 +16,6 @@ constexpr int64_t kPart = 32768;
 constexpr int64_t kMinRows = 64, kMaxRows = 512;
 constexpr int64_t kChannels = 128;  // a coefficient task
 constexpr int64_t kBlock = 4096;    // elements of a block whose activation is taken apart
-
-// Results of so many elements, 16 MB, do not stay in most caches until somebody reads them. Written past the cache,
-// their memory is not read first: forward and backward of 64×32×32×64 took 0.82 to 0.9 of the time, of half of it 1.0,
-// on two cores with 32 MB; a network's step 0.97 to 1.0.
-constexpr int64_t kPastCache = int64_t{4} << 20;
 
 // Nanoseconds an element: memory traffic at about 20 GB/s.
 constexpr double kRead = 0.2, kWrite = 0.4;

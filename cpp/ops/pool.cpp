@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "core/buffer.h"
+#include "core/caches.h"
 #include "dispatch/dispatch.h"
 #include "ops/conv_shape.h"
 #include "ops/registry.h"
@@ -20,8 +21,6 @@ constexpr double kFloatsPerNs = 4;     // read or written in passing by one thre
 constexpr double kNsPerVector = 0.3;   // a tap's vector, where the data is in the cache
 constexpr int64_t kWidest = 16;        // lanes: places are written in whole vectors
 constexpr int64_t kMaxTaps = 1 << 30;  // a tap's number is an int32
-// Gradients of images of so many elements, 16 MB, are written past the cache: as in column_norm.cpp.
-constexpr int64_t kPastCache = int64_t{4} << 20;
 
 class Pool : public Op {
  public:
