@@ -74,7 +74,7 @@ class Gemm {
   void choose_blocks_of_update();
   bool shares_a(int64_t row_blocks) const;
   bool shares_b(int64_t row_blocks) const;
-  bool groups_b() const;
+  int64_t panels_together() const;
 
   void multiply_thin(int64_t task, const GemmArgs& args) const;
   void multiply_turned(int64_t task, float* scratch, const GemmArgs& args) const;

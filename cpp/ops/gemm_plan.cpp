@@ -55,7 +55,7 @@ constexpr int64_t kLongColumn = 400;                    // elements
 constexpr int64_t kLongColumnLow = 96;                  // where a row panel takes less than half of a line of a column
 constexpr int64_t kGroup = 4, kGroupWide = 2;           // panels of a large b that a task copies together,
 constexpr int64_t kHugeB = 8 << 20;                     // elements: of b, of which that are kGroup again
-constexpr int64_t kGroupedRows = 160;                   // of a, for which wide panels are
+constexpr int64_t kGroupedRows = 160;                   // the most of a for which wide panels are
 constexpr int64_t kOwnChains = 2;                       // of a panel of b that a task copies for itself: 96 KB
 constexpr int64_t kTries = 64;                          // numbers of row blocks, from the fewest onwards
 constexpr int64_t kThinSide = 64, kThinSize = 8 << 10;  // elements: the least that a thin product is worth
@@ -113,7 +113,10 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
                                          : size_of_b > (row_panels > 1 ? kCached : kLargeOfB));
 
   updates_ = spec.gradient && k > 0 && k <= kUpdateDepth && m * n >= kUpdateSize && m > kUpdateRows;
-  if (updates_) copy_a_ = lines_collide;
+  if (updates_) {
+    copy_a_ = lines_collide;
+    copy_b_ = true;
+  }
 
   const double cost = kCall + kProduct * m * round_up(n, kernels_->lanes) * k + kPass * m * n;
   const int64_t wanted = tasks_for(cost);
@@ -166,7 +169,7 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   }
   if (copy_a_ && !share_a_) panel_ = round_up(round_up(block_rows_, height_) * ld_a_, kLine);
   const bool own = copy_b_ && !share_b_;
-  if (own && groups_b()) group_ = narrow_ || size_of_b > kHugeB ? kGroup : kGroupWide;
+  if (own) group_ = panels_together();
   worker_scratch_ = panel_ + (own ? std::max<int64_t>(1, 2 * group_) * columns * depth_ : 0);
 }
 
@@ -214,12 +217,18 @@ bool Gemm::shares_a(int64_t row_blocks) const {
          splits_ == 1 && !spec_.one_of_many;
 }
 
-// Whether a task that copies b for itself copies several panels at a time, and so reads longer stretches of memory.
-// Wide panels: where nothing is made meanwhile, and where what is asked for ahead would not stay in a level-2 cache, in
-// which rows a multiple of 4 KB apart share a few lines.
-bool Gemm::groups_b() const {
-  if (spec_.transpose_b || spec_.ldb * spec_.k <= kCached) return false;
-  return narrow_ || spec_.m <= kernels_->gemm->rows || (spec_.ldb % 1024 == 0 && spec_.m <= kGroupedRows);
+// How many panels a task that copies a large b for itself copies at a time while it multiplies with those before; 0:
+// each when its turn comes. Several read longer stretches of memory, which wide panels need where nothing is made
+// meanwhile, and where what is asked for ahead would not stay in a level-2 cache, in which rows a multiple of 4 KB
+// apart share a few lines. With more rows one is copied in time, even from memory: 256x2048x2048 with one of many b
+// takes nine tenths of the time on an Emerald Rapids.
+int64_t Gemm::panels_together() const {
+  const int64_t size_of_b = spec_.ldb * spec_.k;
+  if (spec_.transpose_b || size_of_b <= kCached) return 0;
+  if (narrow_) return kGroup;
+  if (spec_.m > kGroupedRows) return room_factor() > 1 && size_of_b > kLargeOfB ? 1 : 0;
+  if (spec_.m > kernels_->gemm->rows && spec_.ldb % 1024 != 0) return 0;
+  return size_of_b > kHugeB ? kGroup : kGroupWide;
 }
 
 // Blocks of c of equal size, enough of them for the work, that cost the least memory traffic: the blocks of a are
@@ -232,7 +241,8 @@ void Gemm::choose_blocks(int64_t wanted) {
                             : narrow_ || n * k < kLargeOfB ? copy_b
                                                            : kTransposeOnTheWay;
   const int64_t block_of_a = narrow_ ? kBlockOfANarrow : kBlockOfA, room = narrow_ ? 1 : room_factor();
-  const int64_t own_chains = groups_b() ? 1 : room * kOwnChains;
+  const int64_t together = panels_together();
+  const int64_t own_chains = together > 1 ? 1 : together == 1 ? kOwnChains : room * kOwnChains;
   const int64_t fewest = std::min(row_panels, ceil_div(m * chain_, room * block_of_a));
   double best = 0;
   for (int64_t row_blocks = fewest; row_blocks <= std::min(row_panels, fewest + kTries); ++row_blocks) {
@@ -276,17 +286,18 @@ void Gemm::choose_blocks_of_update() {
   depth_ = ceil_div(spec_.k, chain_) * chain_;
   block_columns_ = even_part(spec_.n, kUpdateColumns, kernels_->gemm->columns);
   int64_t least = 0;
-  for (int64_t panels = ceil_div(kUpdateRows, rows); panels > ceil_div(kUpdateRows, 2 * rows); --panels) {
-    const int64_t row_blocks = ceil_div(row_panels, panels), height = ceil_div(m, row_blocks * panels);
-    const int64_t tasks = ceil_div(m, panels * height) * ceil_div(spec_.n, block_columns_);
-    // Rows of all the shares of two threads and of eight.
-    const int64_t made = panels * height * (round_up(tasks, 2) + round_up(tasks, 8));
-    if (least != 0 && made >= least) continue;
-    least = made;
-    height_ = static_cast<int>(height);
-    block_rows_ = panels * height;
-    row_blocks_ = ceil_div(m, block_rows_);
-  }
+  for (int64_t panels = ceil_div(kUpdateRows, rows); panels > ceil_div(kUpdateRows, 2 * rows); --panels)
+    for (int64_t fewest = ceil_div(row_panels, panels), row_blocks = fewest; row_blocks < fewest + 8; ++row_blocks) {
+      const int64_t height = ceil_div(m, row_blocks * panels), block_rows = panels * height;
+      const int64_t tasks = ceil_div(m, block_rows) * ceil_div(spec_.n, block_columns_);
+      // Rows of all the shares of two threads and of eight, and one more of each panel for what is not products.
+      const int64_t made = panels * (height + 1) * (round_up(tasks, 2) + round_up(tasks, 8));
+      if (least != 0 && made >= least) continue;
+      least = made;
+      height_ = static_cast<int>(height);
+      block_rows_ = block_rows;
+      row_blocks_ = ceil_div(m, block_rows);
+    }
 }
 
 }  // namespace nnfast
