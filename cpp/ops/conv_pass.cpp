@@ -50,6 +50,22 @@ void multiply(Kernels::Gemm::Block block, const float* bias, bool relu) {
   }
 }
 
+void multiply_transposed(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb,
+                         bool accumulate, float* c) {
+  Kernels::Gemm::Block block = gemm_block(m, n, k);
+  block.a = a;
+  block.a_row = 1;
+  block.a_k = lda;
+  block.a_panel = block.height;
+  block.b = b;
+  block.b_k = ldb;
+  block.b_panel = kernels().gemm->columns;
+  block.c = c;
+  block.ldc = n;
+  block.accumulate = accumulate;
+  multiply(block);
+}
+
 void repeat_row(const float* row, int64_t n, int64_t count, float* out, int64_t ld) {
   for (int64_t i = 0; i < count; ++i) std::copy_n(row, n, out + i * ld);
 }

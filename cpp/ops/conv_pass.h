@@ -81,6 +81,9 @@ inline int64_t even_part(int64_t whole, int64_t largest, int64_t unit = 1) {
 Kernels::Gemm::Block gemm_block(int64_t m, int64_t n, int64_t k);
 // The product of a block whose k may exceed the kernel's chain; bias, or null, and relu come last.
 void multiply(Kernels::Gemm::Block block, const float* bias = nullptr, bool relu = false);
+// c (m×n) = or += aᵀ · b, of any k, as a weights' gradient is made.
+void multiply_transposed(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb,
+                         bool accumulate, float* c);
 
 // Applies the activation to `rows` of `columns` floats each, `ld` apart, at the same place in both arrays.
 void activate(const ConvEpilogue& epilogue, const float* out, float* activated, int64_t rows, int64_t columns,

@@ -172,8 +172,8 @@ class RowsBackwardWeights final : public RowsPass {
       else
         for (int64_t row = 0; row < p.rows; ++row)
           for (int64_t k = 0; k < w_.size[1]; ++k)
-            multiply_row(row_of(worker.scratch, row, k), args.dy + output_at(p, row), p.columns,
-                         index > begin || row > 0, dw + k * depth_ * n);
+            multiply_transposed(depth_, n, p.columns, row_of(worker.scratch, row, k), w_.stride[2] * shape_.channels,
+                                args.dy + output_at(p, row), n, index > begin || row > 0, dw + k * depth_ * n);
     }
   }
 
@@ -197,23 +197,6 @@ class RowsBackwardWeights final : public RowsPass {
                                   w_.out[2] * n, dw, !first || row > 0 || column > 0});
       }
   }
-  // dw of one row of the window += (pixels × depth)ᵀ · dy.
-  void multiply_row(const float* x, const float* dy, int64_t columns, bool accumulate, float* dw) const {
-    const int64_t n = shape_.out_channels;
-    Kernels::Gemm::Block block = gemm_block(depth_, n, columns);
-    block.a = x;
-    block.a_row = 1;
-    block.a_k = w_.stride[2] * shape_.channels;
-    block.a_panel = block.height;
-    block.b = dy;
-    block.b_k = n;
-    block.b_panel = kernels().gemm->columns;
-    block.c = dw;
-    block.ldc = n;
-    block.accumulate = accumulate;
-    multiply(block);
-  }
-
   const int64_t summed_;    // as in summed_depth
   int64_t chunk_, chunks_;  // pieces summed in one chain
 };

@@ -28,23 +28,6 @@ Images images_of_dy(const ConvShape& shape) {
 constexpr int64_t kTransformed = 8;   // tiles in a task of a transformation
 constexpr int64_t kFewestTiles = 12;  // products of fewer at a time take longer than those of patches
 
-// u (channels × width) = or += xᵀ · dy, of the tiles at one position.
-void multiply_position(int64_t channels, int64_t width, int64_t tiles, const float* x, int64_t ldx, const float* dy,
-                       int64_t ldy, bool accumulate, float* u) {
-  Kernels::Gemm::Block block = gemm_block(channels, width, tiles);
-  block.a = x;
-  block.a_row = 1;
-  block.a_k = ldx;
-  block.a_panel = block.height;
-  block.b = dy;
-  block.b_k = ldy;
-  block.b_panel = kernels().gemm->columns;
-  block.c = u;
-  block.ldc = width;
-  block.accumulate = accumulate;
-  multiply(block);
-}
-
 class WinogradWeightsByChannels final : public ConvPass {
  public:
   // Floats of all tiles of dy, which every task reads: from a level-2 cache.
@@ -86,8 +69,9 @@ class WinogradWeightsByChannels final : public ConvPass {
     float *tiles = worker.scratch, *sums = tiles + x_tiles_.size();
     winograd.input(x, args.x + first, 0, tiles_, tiles, x_tiles_.ld, x_tiles_.position);
     for (int64_t position = 0; position < kPositions; ++position)
-      multiply_position(x.channels, width_, tiles_, tiles + position * x_tiles_.position, x_tiles_.ld,
-                        scratch + position * dy_tiles_.position, dy_tiles_.ld, false, sums + position * sum_position_);
+      multiply_transposed(x.channels, width_, tiles_, tiles + position * x_tiles_.position, x_tiles_.ld,
+                          scratch + position * dy_tiles_.position, dy_tiles_.ld, false,
+                          sums + position * sum_position_);
     for (int64_t channel = 0; channel < x.channels; ++channel)
       winograd.weight_gradient(dy_.channels, sums + channel * width_, sum_position_, 1, 0,
                                args.out + (first + channel) * dy_.channels, x_.channels * dy_.channels);
@@ -172,7 +156,7 @@ class WinogradWeights final : public ConvPass {
         const int64_t count = std::min(block_, end - first);
         transform(args, first, count, in, out);
         for (int64_t position = 0; position < kPositions; ++position)
-          multiply_part(position, count, 0, in_.channels, first > task * chunk_, in, out, scratch + task * part_);
+          multiply_position(position, count, 0, in_.channels, first > task * chunk_, in, out, scratch + task * part_);
       }
       return;
     }
@@ -184,8 +168,8 @@ class WinogradWeights final : public ConvPass {
                        out + part * out_tiles_.ld);
     }
     const int64_t parts = ceil_div(in_.channels, channel_part_), channel = task % parts * channel_part_;
-    multiply_part(task / parts, count, channel, std::min(channel_part_, in_.channels - channel), phase > 1, in, out,
-                  scratch);
+    multiply_position(task / parts, count, channel, std::min(channel_part_, in_.channels - channel), phase > 1, in, out,
+                      scratch);
   }
 
   // Tiles that are multiplied at a time.
@@ -197,11 +181,11 @@ class WinogradWeights final : public ConvPass {
     kernels().winograd->gradient(out_, args.dy, first, count, out, out_tiles_.ld, out_tiles_.position);
   }
   // Some channels of the transformed weights' gradient at one position.
-  void multiply_part(int64_t position, int64_t count, int64_t channel, int64_t channels, bool accumulate,
-                     const float* in, const float* out, float* u) const {
-    multiply_position(channels, width_, count, in + position * in_tiles_.position + channel, in_tiles_.ld,
-                      out + position * out_tiles_.position, out_tiles_.ld, accumulate,
-                      u + position * weight_position_ + channel * width_);
+  void multiply_position(int64_t position, int64_t count, int64_t channel, int64_t channels, bool accumulate,
+                         const float* in, const float* out, float* u) const {
+    multiply_transposed(channels, width_, count, in + position * in_tiles_.position + channel, in_tiles_.ld,
+                        out + position * out_tiles_.position, out_tiles_.ld, accumulate,
+                        u + position * weight_position_ + channel * width_);
   }
 
   const ConvShape shape_;
