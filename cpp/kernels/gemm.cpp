@@ -15,14 +15,15 @@ namespace {
 using Block = Kernels::Gemm::Block;
 
 constexpr int64_t kLineOfFloats = 16;
-constexpr int64_t kRowsAhead = 8, kRowsAheadTogether = 4;
-constexpr bool kWide = kTileColumns > kLineOfFloats;  // where a tile's loop has instructions to spare
+constexpr int64_t kRowsAhead = 8, kRowsAheadTogether = 4;  // of one panel, of several at once
+constexpr bool kWide = kTileColumns > kLineOfFloats;       // where a tile's loop has instructions to spare
 // The most k for which a tile asks for c of the next one, and not of its own all at once: that takes the place of what
 // its own products wait for, until they are half done.
 constexpr int64_t kSpreadDepth = 256;
-// Ahead::every, and the k that it stands for. On Emerald Rapids requests with every second k, of what is not in a
-// level-2 cache, keep the operands waiting: with every eighth, products with large matrices take 1 to 4 % less time.
-// Not where a line is read for each few products: then all that come must be asked for.
+// How many times kUnroll a tile makes before it asks for what will be wanted soon. On Emerald Rapids requests with
+// every second k, of what is not in a level-2 cache, keep the operands waiting: with every eighth, products with large
+// matrices take 1 to 4 % less time. Not where a line is read for each few products, all of which must be asked for:
+// often.
 constexpr int kEvery = kWide ? 4 : 1;
 constexpr int64_t kAskDepth = kEvery * kUnroll;
 constexpr int kMostAsked = kWide ? 8 : 1, kStreamed = kWide ? 2 : 1;  // of Ahead::asked
@@ -213,7 +214,7 @@ void tile(const Tile& t) {
           ahead = *list;
       }
     };
-    for (; list && (!kWide || list->every == 1) && whole > 0; --whole) {
+    for (; list && (!kWide || list->often) && whole > 0; --whole) {
       steps(Index<kSteps>{});
       ask();
     }
@@ -310,7 +311,7 @@ class Streams {
   const Ahead* next(int64_t k) {
     if (lines_[0] <= 0 && lines_[1] <= 0) return nullptr;
     const int first = lines_[0] > 0 ? 0 : 1, second = lines_[1] > 0 ? 1 : 0;
-    ahead_ = {{at_[first], at_[second]}, kLineOfFloats, INT64_MAX, kStreamed, 1};
+    ahead_ = {{at_[first], at_[second]}, kLineOfFloats, INT64_MAX, kStreamed, true};
     const int64_t lines = k / kUnroll * kStreamed;
     for (int s = 0; s < 2; ++s) {
       at_[s] += lines * kLineOfFloats;
@@ -358,8 +359,7 @@ void block(const Block& block) {
     ask_row(block.next + i * block.next_k, block.next_panels * kTileColumns);
   const bool spreads_c = kWide && block.far_c && block.k <= kSpreadDepth;
   // Of the next columns, in all tiles but the first. No longer than it must be where tiles are to ask for c too.
-  const int every = spreads_c ? 1 : kEvery;
-  const int64_t ask_depth = every * kUnroll, askers = row_panels - 1;
+  const int64_t ask_depth = spreads_c ? kUnroll : kAskDepth, askers = row_panels - 1;
   const int asked = askers > 0 ? static_cast<int>(at_most((ask_depth + askers - 1) / askers, kMostAsked)) : 1;
   bool asked_c = false;  // for c of the tile that comes
   for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
@@ -389,7 +389,8 @@ void block(const Block& block) {
     const int64_t ask_at = block.ahead[0] ? row_panels - 1 - ask_depth : 1;
     // From these two places, every cache line that they lie on but perhaps the one shared with those before.
     Ahead ahead{};
-    if (ask_next) ahead = {{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, block.b_k, block.k, asked, every};
+    if (ask_next)
+      ahead = {{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, block.b_k, block.k, asked, spreads_c};
     // Columns that are rows in memory: two of them a tile, as its k advances.
     Ahead along{};
     int64_t to_ask = 0;
@@ -401,7 +402,7 @@ void block(const Block& block) {
       if (!t.ahead && ahead.lines > 0 && ask_next && i > 0 && i >= ask_at * block.height) t.ahead = &ahead;
       if (!t.ahead && to_ask > 0) {
         to_ask -= 2;
-        along = {{next + to_ask * block.b_k, next + (to_ask + 1) * block.b_k}, kAskDepth, block.k, 1, kEvery};
+        along = {{next + to_ask * block.b_k, next + (to_ask + 1) * block.b_k}, kAskDepth, block.k, 1, false};
         t.ahead = &along;
       }
       t.copying = nullptr;
@@ -466,7 +467,7 @@ void block_and_step(const Block& block, const Kernels::Gemm::Step& step) {
         const int64_t wanted = t.aheads * rows, times = block.k / kAskDepth;
         const int asked = static_cast<int>(at_most(kMostAsked, wanted / (times + 1) + 1));
         auto want = [&](const float* x) {
-          return Ahead{{x + j + (columns - 1) / 2, x + j + columns - 1}, block.ldc, rows, asked, kEvery};
+          return Ahead{{x + j + (columns - 1) / 2, x + j + columns - 1}, block.ldc, rows, asked, false};
         };
         aheads[0] = want(args.parameters);
         for (int s = 0; s < step.num_slots; ++s) aheads[1 + s] = want(slots[s]);

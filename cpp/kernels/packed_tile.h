@@ -11,14 +11,15 @@
 namespace nnfast::NNFAST_ISA {
 namespace {
 
-// Memory that will be wanted soon: from each of two places onwards, a line every `step` elements, at most so many. So
-// many of them are asked for each time, which is with every kUnroll of k, or so many times as much; a packed tile asks
-// for one with every kUnroll.
+// Memory that will be wanted soon: from each of two places onwards, a line every `step` elements, at most so many. With
+// every kAskDepth of k, or often, with every kUnroll, so many of them are asked for; a packed tile asks for one with
+// every kUnroll.
 struct Ahead {
   const float* at[2];
   int64_t step;
   int64_t lines;
-  int asked, every;
+  int asked;
+  bool often;
 };
 
 #if defined(__AVX2__) && !defined(__AVX512F__)
