@@ -6,6 +6,7 @@
 #include "kernels/kernels.h"
 #include "kernels/pack.h"
 #include "kernels/packed_tile.h"
+#include "kernels/plain_tile.h"
 #include "kernels/simd.h"
 #include "kernels/tiles.h"
 
@@ -16,16 +17,10 @@ using Block = Kernels::Gemm::Block;
 
 constexpr int64_t kLineOfFloats = 16;
 constexpr int64_t kRowsAhead = 8, kRowsAheadTogether = 4;  // of one panel, of several at once
-constexpr bool kWide = kTileColumns > kLineOfFloats;       // where a tile's loop has instructions to spare
 // The most k for which a tile asks for c of the next one, and not of its own all at once: that takes the place of what
 // its own products wait for, until they are half done.
 constexpr int64_t kSpreadDepth = 256;
-// How many times kUnroll a tile makes before it asks for what will be wanted soon. On Emerald Rapids requests with
-// every second k, of what is not in a level-2 cache, keep the operands waiting: with every eighth, products with large
-// matrices take 1 to 4 % less time. Not where a line is read for each few products, all of which must be asked for:
-// often.
-constexpr int kEvery = kWide ? 4 : 1;
-constexpr int64_t kAskDepth = kEvery * kUnroll;
+constexpr int64_t kHandy = 8 << 10;  // elements: of b, which has room in a level-1 cache
 constexpr int kMostAsked = kWide ? 8 : 1, kStreamed = kWide ? 2 : 1;  // of Ahead::asked
 
 // Panels of b that are copied while tiles are made, a row of them every so often, so that products go on while memory
@@ -51,15 +46,6 @@ NNFAST_INLINE void copy_row(Copying& c) {
     static_for<kTileVectors>([&](auto v) NNFAST_LAMBDA { store(to + v * kLanes, load(from + v * kLanes)); });
   c.from += c.ld;
   c.to += kTileColumns;
-}
-
-// Keeps the compiler from knowing a stride: it would make an index register of its sum with each constant.
-NNFAST_INLINE void hide(int64_t& stride) { asm("" : "+r"(stride)); }
-// And from making use of a stride before this place: what follows from it would wait on the stack, which makes a
-// training step of layers of 32 a twentieth longer.
-NNFAST_INLINE int64_t from_here(int64_t stride) {
-  asm volatile("" : "+r"(stride));
-  return stride;
 }
 
 // One register tile of a block.
@@ -135,10 +121,7 @@ void tile(const Tile& t) {
       static_for<MT>([&](auto i) NNFAST_LAMBDA {
         constexpr int g = along_rows ? i / kReach : 0, r = along_rows ? i % kReach : i;
         const float& x = a[g][along_rows ? (r == 0 ? 0 : r == 1 ? row1 : row2) + u : r];
-        if constexpr (NV == 2)
-          add_products(x, bv[0], bv[1], acc[2 * i], acc[2 * i + 1]);
-        else
-          static_for<NV>([&](auto j) NNFAST_LAMBDA { acc[i * NV + j] += broadcast(x) * bv[j]; });
+        add_row(x, bv, acc + i * NV);
         if constexpr (r == 1) hide(row1);
         if constexpr (r == 2) hide(row2);
       });
@@ -361,6 +344,9 @@ void block(const Block& block) {
   // Of the next columns, in all tiles but the first. No longer than it must be where tiles are to ask for c too.
   const int64_t ask_depth = spreads_c ? kUnroll : kAskDepth, askers = row_panels - 1;
   const int asked = askers > 0 ? static_cast<int>(at_most((ask_depth + askers - 1) / askers, kMostAsked)) : 1;
+  const bool handy = block.k * block.n <= kHandy;
+  const bool asks_along = block.b_transposed && row_panels >= kTileColumns / 2;
+  const bool plain = block.k <= block.chain && !block.accumulate && !block.far_c && !block.next && !block.ahead[0];
   bool asked_c = false;  // for c of the tile that comes
   for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
     const int64_t columns = at_most(kTileColumns, block.n - j);
@@ -384,18 +370,36 @@ void block(const Block& block) {
     // The next columns are asked for over several tiles: all in one would be more than memory gives meanwhile.
     const bool is_last = j + kTileColumns >= block.n;
     const float* next = is_last ? block.after : b + block.b_panel;
-    const bool ask_next = next && !block.b_transposed && !block.next && (block.panel || !block.ahead[0]);
+    const bool ask_next = next && !handy && !block.b_transposed && !block.next && (block.panel || !block.ahead[0]);
     // Where other memory is asked for too, that comes first.
     const int64_t ask_at = block.ahead[0] ? row_panels - 1 - ask_depth : 1;
     // From these two places, every cache line that they lie on but perhaps the one shared with those before.
     Ahead ahead{};
     if (ask_next)
       ahead = {{next + kTileColumns / 2 - 1, next + kTileColumns - 1}, block.b_k, block.k, asked, spreads_c};
+    if (plain && columns == kTileColumns && !(next && asks_along) && (!ask_next || row_panels > kAskingTiles)) {
+      int64_t i = 0;
+      if (t.copy) {
+        make(t, at_most(block.height, block.m));
+        i = block.height;
+        t.b = block.panel;
+        t.b_k = kTileColumns;
+        t.a += block.a_panel;
+        t.c += block.height * block.ldc;
+      }
+      Column column{block.k, block.a_row, block.a_k, t.b, t.b_k, block.c + j, block.ldc, t.bias, t.slope, block.relu};
+      if (ask_next) {
+        column.ask[0] = ahead.at[0];
+        column.ask[1] = ahead.at[1];
+        column.ask_step = block.b_k;
+      }
+      plain_tiles(column, block, i, t.a, t.c);
+      continue;
+    }
     // Columns that are rows in memory: two of them a tile, as its k advances.
     Ahead along{};
     int64_t to_ask = 0;
-    if (next && block.b_transposed && row_panels >= kTileColumns / 2)
-      to_ask = at_most(kTileColumns, is_last ? block.n : block.n - j - kTileColumns) / 2 * 2;
+    if (next && asks_along) to_ask = at_most(kTileColumns, is_last ? block.n : block.n - j - kTileColumns) / 2 * 2;
     for (int64_t i = 0; i < block.m; i += block.height) {
       const int64_t rows = at_most(block.height, block.m - i);
       t.ahead = t.copy ? nullptr : streams.next(block.k);

@@ -1,0 +1,129 @@
+// The tile of most products of small networks: full, of one chain, with nothing to copy by the way and c near by.
+//
+// The tile that can do everything takes some 340 instructions from one loop over k to the next, and an Emerald Rapids
+// 65 cycles in which it makes no products; 14×32 elements of k=32 have 448 cycles of those. Around this one there are
+// 150, which the core works off while it still multiplies, and most of the 30 cycles left are stores of c. So nothing
+// is asked of a tile that could be asked of all of those one below the other, and what changes from one to the next is
+// handed over in registers.
+#pragma once
+#include "kernels/kernels.h"
+#include "kernels/tiles.h"
+
+namespace nnfast::NNFAST_ISA {
+namespace {
+
+// What tiles one below the other have in common.
+struct Column {
+  int64_t k, a_row, a_k;
+  const float* b;
+  int64_t b_k;
+  const float* c;  // of the first row
+  int64_t ldc;
+  const float* bias;   // or null,
+  const float* slope;  // or null; of the first row
+  bool relu;
+  // Or null: the first kAskingTiles after the very first ask for memory that will be wanted soon, from two places
+  // onwards, one after the other: a line every so many elements, as many as k.
+  const float* ask[2] = {};
+  int64_t ask_step = 0;
+};
+constexpr int64_t kAskingTiles = 2 * kUnroll;
+
+// The elements of a column that begin at c, with rows of a at `at`. Asking: for a line with every kUnroll of k.
+template <int MT, bool AlongRows, bool Asking>
+void plain_tile(const Column& column, const float* at, float* c, const float* ask) {
+  constexpr int kReach = 3, kGroups = AlongRows ? (MT + kReach - 1) / kReach : 1, kSums = MT * kTileVectors;
+  const int64_t b_k = column.b_k, a_k = column.a_k;
+  int64_t row1 = column.a_row, row2 = 2 * row1, b_k1 = b_k, b_k3 = 3 * b_k;
+  const float* a[kGroups];
+  static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] = at + kReach * g * row1; });
+  const float* b = column.b;
+  V acc[kSums];
+  static_for<kSums>([&](auto i) NNFAST_LAMBDA { acc[i] = V{}; });
+  auto steps = [&](auto n) NNFAST_LAMBDA {
+    static_for<n>([&](auto u) NNFAST_LAMBDA {
+      V bv[kTileVectors];
+      static_for<kTileVectors>([&](auto j) NNFAST_LAMBDA {
+        bv[j] = load(b + (u == 3 ? b_k3 : u * b_k1) + j * kLanes);
+        hide(b_k1), hide(b_k3);
+      });
+      static_for<MT>([&](auto i) NNFAST_LAMBDA {
+        constexpr int g = AlongRows ? i / kReach : 0, r = AlongRows ? i % kReach : i;
+        const float& x = a[g][AlongRows ? (r == 0 ? 0 : r == 1 ? row1 : row2) + u : r];
+        add_row(x, bv, acc + i * kTileVectors);
+        if constexpr (r == 1) hide(row1);
+        if constexpr (r == 2) hide(row2);
+      });
+      if constexpr (!AlongRows) a[0] += a_k;
+    });
+    if constexpr (AlongRows) static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] += n; });
+    b += n * b_k;
+  };
+  int64_t whole = static_cast<uint64_t>(column.k) / kUnroll;
+  if constexpr (Asking)
+    for (const int64_t step = column.ask_step; whole > 0; --whole, ask += step) {
+      steps(Index<kUnroll>{});
+      __builtin_prefetch(ask, 0, 2);
+    }
+  else
+    for (; whole > 0; --whole) steps(Index<kUnroll>{});
+#pragma GCC unroll 1
+  for (int64_t left = static_cast<uint64_t>(column.k) % kUnroll; left > 0; --left) steps(Index<1>{});
+
+  const int64_t ldc = from_here(column.ldc);
+  if (column.bias)
+    static_for<kTileVectors>([&](auto j) NNFAST_LAMBDA {
+      const V bias = load(column.bias + j * kLanes);
+      static_for<MT>([&](auto i) NNFAST_LAMBDA { acc[i * kTileVectors + j] += bias; });
+    });
+  // In this order a NaN stays one.
+  if (column.relu) static_for<kSums>([&](auto i) NNFAST_LAMBDA { acc[i] = max(V{}, acc[i]); });
+  if (const float* slope = column.slope) {
+    slope += c - column.c;
+    static_for<MT>([&](auto i) NNFAST_LAMBDA {
+      static_for<kTileVectors>([&](auto j) NNFAST_LAMBDA {
+        V& sum = acc[i * kTileVectors + j];
+        sum = select(load(slope + j * kLanes) > V{}, sum, V{});
+      });
+      slope += ldc;
+    });
+  }
+  static_for<MT>([&](auto i) NNFAST_LAMBDA {
+    static_for<kTileVectors>([&](auto j) NNFAST_LAMBDA { store(c + j * kLanes, acc[i * kTileVectors + j]); });
+    c += ldc;
+  });
+}
+
+using PlainTile = void (*)(const Column&, const float* a, float* c, const float* ask);
+
+// of[rows - 1][along rows][asking]
+struct PlainTiles {
+  PlainTile of[kTileRows][2][2];
+};
+template <int... R>
+constexpr PlainTiles make_plain_tiles(Indices<R...>) {
+  return {{{{plain_tile<R + 1, false, false>, plain_tile<R + 1, false, true>},
+            {plain_tile<R + 1, true, false>, plain_tile<R + 1, true, true>}}...}};
+}
+constexpr PlainTiles kPlainTiles = make_plain_tiles(MakeIndices<kTileRows>::type{});
+
+// A column's tiles from row i on, of which a and c are given.
+void plain_tiles(const Column& column, const Kernels::Gemm::Block& block, int64_t i, const float* a, float* c) {
+  const int64_t m = block.m, height = block.height, a_panel = block.a_panel, c_panel = height * column.ldc;
+  const auto& of = kPlainTiles.of[height - 1][block.a_k == 1];
+  const PlainTile tile = of[0];
+  if (i == 0 && m >= height) {
+    tile(column, a, c, nullptr);
+    i = height, a += a_panel, c += c_panel;
+  }
+  if (column.ask[0]) {
+    const int64_t asked = column.k / kUnroll * column.ask_step;
+    for (int64_t t = 0; t < kAskingTiles && i + height <= m; ++t, i += height, a += a_panel, c += c_panel)
+      of[1](column, a, c, column.ask[t / kUnroll] + t % kUnroll * asked);
+  }
+  for (; i + height <= m; i += height, a += a_panel, c += c_panel) tile(column, a, c, nullptr);
+  if (i < m) kPlainTiles.of[m - i - 1][block.a_k == 1][0](column, a, c, nullptr);
+}
+
+}  // namespace
+}  // namespace nnfast::NNFAST_ISA
