@@ -311,20 +311,31 @@ class Streams {
 
 void rows_first(const Block& block) {
   alignas(64) float sum[kTileRows * kTileColumns];
+  // What the full tiles ask for with every kUnroll of k is a line, or less: of the rows of a up to four panels ahead
+  // and of those of c up to two, of which there is no room for more in a level-1 cache.
+  const int64_t steps = block.n / kTileColumns * (block.k / kUnroll);
+  const int64_t a_step = at_most(kLineOfFloats, 4 * block.height * block.k / steps);
+  const int64_t c_step = at_most(kLineOfFloats, 2 * block.height * block.ldc / steps);
   for (int64_t i = 0; i < block.m; i += block.height) {
-    const int64_t rows = at_most(block.height, block.m - i), after = at_most(block.height, block.m - i - rows);
+    const int64_t rows = at_most(block.height, block.m - i);
     const float* a = block.a + i / block.height * block.a_panel;
     float* c = block.c + i * block.ldc;
-    Streams streams(a + block.a_panel, after * block.k / kLineOfFloats, c + rows * block.ldc,
-                    after * block.ldc / kLineOfFloats);
+    const float *next_a = a + block.a_panel, *next_c = c + rows * block.ldc;
+    const PlainTile tile = kPlainTiles.of[rows - 1][1][i + rows < block.m ? kReadAndWritten : kNothing];
     for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
       const int64_t columns = at_most(kTileColumns, block.n - j);
-      Tile t{block, a, block.b + q * block.b_panel, block.b_k, c + j, nullptr, nullptr, columns, sum};
-      t.asks_c = block.far_c;
-      t.ahead = streams.next(block.k);
-      if (block.bias) t.bias = block.bias + j;
-      if (block.slope) t.slope = block.slope + i * block.ldc + j;
-      make(t, rows);
+      const float* b = block.b + q * block.b_panel;
+      const float* bias = block.bias ? block.bias + j : nullptr;
+      const float* slope = block.slope ? block.slope + i * block.ldc + j : nullptr;
+      if (columns == kTileColumns) {
+        const Column column{block.k,    block.a_row,      1,      b,     block.b_k, c + j, block.ldc, bias, slope,
+                            block.relu, block.accumulate, a_step, c_step};
+        tile(column, a, c + j, next_a, next_c);
+        next_a += block.k / kUnroll * a_step;
+        next_c += block.k / kUnroll * c_step;
+      } else {
+        make({block, a, b, block.b_k, c + j, bias, slope, columns, sum}, rows);
+      }
     }
   }
 }
@@ -346,7 +357,7 @@ void block(const Block& block) {
   const int asked = askers > 0 ? static_cast<int>(at_most((ask_depth + askers - 1) / askers, kMostAsked)) : 1;
   const bool handy = block.k * block.n <= kHandy;
   const bool asks_along = block.b_transposed && row_panels >= kTileColumns / 2;
-  const bool plain = block.k <= block.chain && !block.accumulate && !block.far_c && !block.next && !block.ahead[0];
+  const bool plain = block.k <= block.chain && !block.far_c && !block.next && !block.ahead[0];
   bool asked_c = false;  // for c of the tile that comes
   for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
     const int64_t columns = at_most(kTileColumns, block.n - j);
@@ -387,13 +398,9 @@ void block(const Block& block) {
         t.a += block.a_panel;
         t.c += block.height * block.ldc;
       }
-      Column column{block.k, block.a_row, block.a_k, t.b, t.b_k, block.c + j, block.ldc, t.bias, t.slope, block.relu};
-      if (ask_next) {
-        column.ask[0] = ahead.at[0];
-        column.ask[1] = ahead.at[1];
-        column.ask_step = block.b_k;
-      }
-      plain_tiles(column, block, i, t.a, t.c);
+      const Column column{block.k, block.a_row, block.a_k,        t.b,      t.b_k, block.c + j, block.ldc, t.bias,
+                          t.slope, block.relu,  block.accumulate, block.b_k};
+      plain_tiles(column, block, i, t.a, t.c, ask_next ? ahead.at : nullptr);
       continue;
     }
     // Columns that are rows in memory: two of them a tile, as its k advances.

@@ -196,7 +196,7 @@ struct Kernels {
       // c, and slope, are not in a cache near by: they are asked for while the products are made.
       bool far_c = false;
       // All columns of a row panel before the next panel: for a small b, and rows of a and c that follow each other
-      // without a gap. The rows of the next panel are asked for meanwhile.
+      // without a gap, k in one chain. The rows of the next panel are asked for meanwhile.
       bool rows_first = false;
       // Or null: the columns of b after these, next_rows × (next_panels * columns), their rows next_k apart. They are
       // copied to next_copy, as pack does, while tiles are made.

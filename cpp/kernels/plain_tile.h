@@ -19,19 +19,19 @@ struct Column {
   int64_t b_k;
   const float* c;  // of the first row
   int64_t ldc;
-  const float* bias;   // or null,
-  const float* slope;  // or null; of the first row
-  bool relu;
-  // Or null: the first kAskingTiles after the very first ask for memory that will be wanted soon, from two places
-  // onwards, one after the other: a line every so many elements, as many as k.
-  const float* ask[2] = {};
-  int64_t ask_step = 0;
+  const float* bias;      // or null,
+  const float* slope;     // or null; of the first row
+  bool relu, accumulate;  // c += …
+  // From one line that a tile asks for to the next: of what will be read, and of what will be written.
+  int64_t ask_step = 0, ask_written_step = 0;
 };
-constexpr int64_t kAskingTiles = 2 * kUnroll;
 
-// The elements of a column that begin at c, with rows of a at `at`. Asking: for a line with every kUnroll of k.
-template <int MT, bool AlongRows, bool Asking>
-void plain_tile(const Column& column, const float* at, float* c, const float* ask) {
+// With every kUnroll of k a tile asks for a line of what will be read soon, and for one that will be written.
+enum Asks { kNothing, kRead, kReadAndWritten };
+
+// The elements of a column that begin at c, with rows of a at `at`.
+template <int MT, bool AlongRows, Asks Asked>
+void plain_tile(const Column& column, const float* at, float* c, const float* read, const float* written) {
   constexpr int kReach = 3, kGroups = AlongRows ? (MT + kReach - 1) / kReach : 1, kSums = MT * kTileVectors;
   const int64_t b_k = column.b_k, a_k = column.a_k;
   int64_t row1 = column.a_row, row2 = 2 * row1, b_k1 = b_k, b_k3 = 3 * b_k;
@@ -60,17 +60,23 @@ void plain_tile(const Column& column, const float* at, float* c, const float* as
     b += n * b_k;
   };
   int64_t whole = static_cast<uint64_t>(column.k) / kUnroll;
-  if constexpr (Asking)
-    for (const int64_t step = column.ask_step; whole > 0; --whole, ask += step) {
-      steps(Index<kUnroll>{});
-      __builtin_prefetch(ask, 0, 2);
-    }
-  else
-    for (; whole > 0; --whole) steps(Index<kUnroll>{});
+  const int64_t read_step = column.ask_step, written_step = column.ask_written_step;
+  for (; whole > 0; --whole) {
+    steps(Index<kUnroll>{});
+    if constexpr (Asked != kNothing) __builtin_prefetch(read, 0, 2), read += read_step;
+    if constexpr (Asked == kReadAndWritten) __builtin_prefetch(written, 1), written += written_step;
+  }
 #pragma GCC unroll 1
   for (int64_t left = static_cast<uint64_t>(column.k) % kUnroll; left > 0; --left) steps(Index<1>{});
 
   const int64_t ldc = from_here(column.ldc);
+  if (column.accumulate)
+    static_for<MT>([&](auto i) NNFAST_LAMBDA {
+      static_for<kTileVectors>([&](auto j) NNFAST_LAMBDA {
+        V& sum = acc[i * kTileVectors + j];
+        sum = load(c + i * ldc + j * kLanes) + sum;
+      });
+    });
   if (column.bias)
     static_for<kTileVectors>([&](auto j) NNFAST_LAMBDA {
       const V bias = load(column.bias + j * kLanes);
@@ -94,35 +100,39 @@ void plain_tile(const Column& column, const float* at, float* c, const float* as
   });
 }
 
-using PlainTile = void (*)(const Column&, const float* a, float* c, const float* ask);
+using PlainTile = void (*)(const Column&, const float* a, float* c, const float* read, const float* written);
 
-// of[rows - 1][along rows][asking]
+// of[rows - 1][along rows][what is asked for]
 struct PlainTiles {
-  PlainTile of[kTileRows][2][2];
+  PlainTile of[kTileRows][2][3];
 };
 template <int... R>
 constexpr PlainTiles make_plain_tiles(Indices<R...>) {
-  return {{{{plain_tile<R + 1, false, false>, plain_tile<R + 1, false, true>},
-            {plain_tile<R + 1, true, false>, plain_tile<R + 1, true, true>}}...}};
+  return {{{{plain_tile<R + 1, false, kNothing>, plain_tile<R + 1, false, kRead>},
+            {plain_tile<R + 1, true, kNothing>, plain_tile<R + 1, true, kRead>,
+             plain_tile<R + 1, true, kReadAndWritten>}}...}};
 }
 constexpr PlainTiles kPlainTiles = make_plain_tiles(MakeIndices<kTileRows>::type{});
 
-// A column's tiles from row i on, of which a and c are given.
-void plain_tiles(const Column& column, const Kernels::Gemm::Block& block, int64_t i, const float* a, float* c) {
+// A column's tiles from row i on, of which a and c are given. Where `next` is not null, the first kAskingTiles after
+// the very first ask for as many lines as k from either of its places, one place after the other.
+constexpr int64_t kAskingTiles = 2 * kUnroll;
+void plain_tiles(const Column& column, const Kernels::Gemm::Block& block, int64_t i, const float* a, float* c,
+                 const float* const* next) {
   const int64_t m = block.m, height = block.height, a_panel = block.a_panel, c_panel = height * column.ldc;
   const auto& of = kPlainTiles.of[height - 1][block.a_k == 1];
-  const PlainTile tile = of[0];
+  const PlainTile tile = of[kNothing];
   if (i == 0 && m >= height) {
-    tile(column, a, c, nullptr);
+    tile(column, a, c, nullptr, nullptr);
     i = height, a += a_panel, c += c_panel;
   }
-  if (column.ask[0]) {
+  if (next) {
     const int64_t asked = column.k / kUnroll * column.ask_step;
     for (int64_t t = 0; t < kAskingTiles && i + height <= m; ++t, i += height, a += a_panel, c += c_panel)
-      of[1](column, a, c, column.ask[t / kUnroll] + t % kUnroll * asked);
+      of[kRead](column, a, c, next[t / kUnroll] + t % kUnroll * asked, nullptr);
   }
-  for (; i + height <= m; i += height, a += a_panel, c += c_panel) tile(column, a, c, nullptr);
-  if (i < m) kPlainTiles.of[m - i - 1][block.a_k == 1][0](column, a, c, nullptr);
+  for (; i + height <= m; i += height, a += a_panel, c += c_panel) tile(column, a, c, nullptr, nullptr);
+  if (i < m) kPlainTiles.of[m - i - 1][block.a_k == 1][kNothing](column, a, c, nullptr, nullptr);
 }
 
 }  // namespace

@@ -131,7 +131,7 @@ Gemm::Gemm(const GemmSpec& spec) : spec_(spec), kernels_(&kernels()) {
   slabs_ = std::max<int64_t>(1, ceil_div(k, depth_));
   share_b_ = shares_b(row_blocks_);
 
-  rows_first_ = slabs_ == 1 && k >= kRowsFirstDepth && k * n <= kNearB && (narrow_ || m * (n + k) > kRowsFirstSize) &&
+  rows_first_ = k <= chain_ && k >= kRowsFirstDepth && k * n <= kNearB && (narrow_ || m * (n + k) > kRowsFirstSize) &&
                 n > columns && !spec.transpose_a && !copy_a_ && !b_collides && (!copy_b_ || share_b_) &&
                 spec_.lda == k && spec_.ldc == n && block_columns_ >= n;
 
