@@ -321,7 +321,7 @@ void rows_first(const Block& block) {
     const float* a = block.a + i / block.height * block.a_panel;
     float* c = block.c + i * block.ldc;
     const float *next_a = a + block.a_panel, *next_c = c + rows * block.ldc;
-    const PlainTile tile = kPlainTiles.of[rows - 1][1][i + rows < block.m ? kReadAndWritten : kNothing];
+    const PlainTile tile = kPlainTiles.of[rows - 1][1][i + rows < block.m ? kReadAndWrite : kNothing];
     for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
       const int64_t columns = at_most(kTileColumns, block.n - j);
       const float* b = block.b + q * block.b_panel;
@@ -340,8 +340,48 @@ void rows_first(const Block& block) {
   }
 }
 
+// Whether there are lines enough that full tiles ask for in streamed.
+bool can_stream(const Block& block) {
+  if (!block.ahead[0] || !block.ahead[1] || block.panel || block.far_c || block.a_k == 1 || block.k > block.chain)
+    return false;
+  const int64_t tiles = block.n / kTileColumns * ((block.m + block.height - 1) / block.height);
+  const int64_t lines = tiles * (block.k / kUnroll);
+  return lines >= block.ahead_lines[0] && lines >= block.ahead_lines[1];
+}
+
+// Columns of a and of b in place, while two stretches of memory are asked for.
+void streamed(const Block& block) {
+  alignas(64) float sum[kTileRows * kTileColumns];
+  const float *first = block.ahead[0], *second = block.ahead[1];
+  const int64_t lines = block.k / kUnroll;  // of a tile
+  int64_t left = block.ahead_lines[0] > block.ahead_lines[1] ? block.ahead_lines[0] : block.ahead_lines[1];
+  for (int64_t j = 0, q = 0; j < block.n; j += kTileColumns, ++q) {
+    const int64_t columns = at_most(kTileColumns, block.n - j);
+    const float* a = block.a;
+    const float* b = block.b + q * block.b_panel;
+    float* c = block.c + j;
+    const float* bias = block.bias ? block.bias + j : nullptr;
+    const float* slope = block.slope ? block.slope + j : nullptr;
+    const Column column{block.k,      block.a_row, block.a_k, b,          block.b_k,        c,
+                        block.ldc,    bias,        slope,     block.relu, block.accumulate, kLineOfFloats,
+                        kLineOfFloats};
+    for (int64_t i = 0; i < block.m; i += block.height, a += block.a_panel, c += block.height * block.ldc) {
+      const int64_t rows = at_most(block.height, block.m - i);
+      if (columns < kTileColumns) {
+        make({block, a, b, block.b_k, c, bias, slope ? slope + i * block.ldc : nullptr, columns, sum}, rows);
+        continue;
+      }
+      kPlainTiles.of[rows - 1][0][left > 0 ? kReadTwo : kNothing](column, a, c, first, second);
+      left -= lines;
+      first += lines * kLineOfFloats;
+      second += lines * kLineOfFloats;
+    }
+  }
+}
+
 void block(const Block& block) {
   if (block.rows_first) return rows_first(block);
+  if (can_stream(block)) return streamed(block);
   alignas(64) float sum[kTileRows * kTileColumns];
   Streams streams(block.ahead[0], block.ahead_lines[0], block.ahead[1], block.ahead_lines[1]);
   Copying copying{block.next, block.next_k, block.next_copy, block.next_panels, block.next_rows * kTileColumns, 0};

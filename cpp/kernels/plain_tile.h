@@ -22,16 +22,17 @@ struct Column {
   const float* bias;      // or null,
   const float* slope;     // or null; of the first row
   bool relu, accumulate;  // c += …
-  // From one line that a tile asks for to the next: of what will be read, and of what will be written.
-  int64_t ask_step = 0, ask_written_step = 0;
+  // From one line that a tile asks for to the next, in either of two places.
+  int64_t first_step = 0, second_step = 0;
 };
 
-// With every kUnroll of k a tile asks for a line of what will be read soon, and for one that will be written.
-enum Asks { kNothing, kRead, kReadAndWritten };
+// Whether with every kUnroll of k a tile asks for a line that will be read soon, or for another as well, which will be
+// read, or written.
+enum Asks { kNothing, kRead, kReadTwo, kReadAndWrite };
 
 // The elements of a column that begin at c, with rows of a at `at`.
 template <int MT, bool AlongRows, Asks Asked>
-void plain_tile(const Column& column, const float* at, float* c, const float* read, const float* written) {
+void plain_tile(const Column& column, const float* at, float* c, const float* first, const float* second) {
   constexpr int kReach = 3, kGroups = AlongRows ? (MT + kReach - 1) / kReach : 1, kSums = MT * kTileVectors;
   const int64_t b_k = column.b_k, a_k = column.a_k;
   int64_t row1 = column.a_row, row2 = 2 * row1, b_k1 = b_k, b_k3 = 3 * b_k;
@@ -60,11 +61,12 @@ void plain_tile(const Column& column, const float* at, float* c, const float* re
     b += n * b_k;
   };
   int64_t whole = static_cast<uint64_t>(column.k) / kUnroll;
-  const int64_t read_step = column.ask_step, written_step = column.ask_written_step;
+  const int64_t first_step = column.first_step, second_step = column.second_step;
   for (; whole > 0; --whole) {
     steps(Index<kUnroll>{});
-    if constexpr (Asked != kNothing) __builtin_prefetch(read, 0, 2), read += read_step;
-    if constexpr (Asked == kReadAndWritten) __builtin_prefetch(written, 1), written += written_step;
+    if constexpr (Asked != kNothing) __builtin_prefetch(first, 0, 2), first += first_step;
+    if constexpr (Asked == kReadTwo) __builtin_prefetch(second, 0, 2), second += second_step;
+    if constexpr (Asked == kReadAndWrite) __builtin_prefetch(second, 1), second += second_step;
   }
 #pragma GCC unroll 1
   for (int64_t left = static_cast<uint64_t>(column.k) % kUnroll; left > 0; --left) steps(Index<1>{});
@@ -100,17 +102,17 @@ void plain_tile(const Column& column, const float* at, float* c, const float* re
   });
 }
 
-using PlainTile = void (*)(const Column&, const float* a, float* c, const float* read, const float* written);
+using PlainTile = void (*)(const Column&, const float* a, float* c, const float* first, const float* second);
 
-// of[rows - 1][along rows][what is asked for]
+// of[rows - 1][along rows][what is asked for], where they have a use.
 struct PlainTiles {
-  PlainTile of[kTileRows][2][3];
+  PlainTile of[kTileRows][2][4];
 };
 template <int... R>
 constexpr PlainTiles make_plain_tiles(Indices<R...>) {
-  return {{{{plain_tile<R + 1, false, kNothing>, plain_tile<R + 1, false, kRead>},
-            {plain_tile<R + 1, true, kNothing>, plain_tile<R + 1, true, kRead>,
-             plain_tile<R + 1, true, kReadAndWritten>}}...}};
+  return {{{{plain_tile<R + 1, false, kNothing>, plain_tile<R + 1, false, kRead>, plain_tile<R + 1, false, kReadTwo>},
+            {plain_tile<R + 1, true, kNothing>, plain_tile<R + 1, true, kRead>, nullptr,
+             plain_tile<R + 1, true, kReadAndWrite>}}...}};
 }
 constexpr PlainTiles kPlainTiles = make_plain_tiles(MakeIndices<kTileRows>::type{});
 
@@ -127,7 +129,7 @@ void plain_tiles(const Column& column, const Kernels::Gemm::Block& block, int64_
     i = height, a += a_panel, c += c_panel;
   }
   if (next) {
-    const int64_t asked = column.k / kUnroll * column.ask_step;
+    const int64_t asked = column.k / kUnroll * column.first_step;
     for (int64_t t = 0; t < kAskingTiles && i + height <= m; ++t, i += height, a += a_panel, c += c_panel)
       of[kRead](column, a, c, next[t / kUnroll] + t % kUnroll * asked, nullptr);
   }

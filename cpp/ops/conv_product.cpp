@@ -112,11 +112,11 @@ class FewWeights final : public ConvPass {
   explicit FewWeights(const ConvShape& shape)
       : shape_(shape), rows_(rows_of(shape)), m_(shape.depth()), n_(shape.group_out_channels()) {
     const Kernels::Gemm& gemm = *kernels().gemm;
-    // At most 384 KB of x at a time.
-    block_ = std::clamp<int64_t>(96 * 1024 / m_ / 8 * 8, 64, gemm.chain / 3);
-    const int64_t parts = std::clamp<int64_t>(rows_ / kLeastRows, 1, 32);
-    part_ = ceil_div(ceil_div(rows_, block_), parts) * block_;
+    // Parts of equal size, an even number of them; at most 384 KB of x at a time.
+    const int64_t parts = std::clamp<int64_t>(round_up(rows_ / kLeastRows, 2), 1, 32);
+    part_ = round_up(ceil_div(rows_, parts), 8);
     parts_ = ceil_div(rows_, part_);
+    block_ = even_part(part_, std::clamp<int64_t>(96 * 1024 / m_ / 8 * 8, 64, gemm.chain / 3), 8);
     scratch_ = parts_ * shape.weight_size();
     phases_.push_back({parts_ * shape.groups, shape.flops() / kFlopsPerNs});
     sum_tasks_ = std::clamp<int64_t>(scratch_ / 16384, 1, 16);
