@@ -1,4 +1,4 @@
-// Runs phases of independent tasks on a team of threads. core/team.cpp is the only file that opens an OpenMP region.
+// Runs phases of independent tasks on a team of threads. core/crew.cpp is the only file that opens an OpenMP region.
 #pragma once
 #include <cstddef>
 #include <cstdint>

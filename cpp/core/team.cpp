@@ -1,13 +1,8 @@
 #include "core/team.h"
 
-#include <linux/futex.h>
-#include <omp.h>
 #include <pthread.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 
 #include "core/floating_point_mode.h"
 
@@ -28,19 +23,6 @@ constexpr int kLostPart = 4;
 constexpr Clock::duration kWatch = 20ms;
 constexpr Clock::duration kShortestLimit = 8ms, kLongestLimit = 256ms;
 
-void relax() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-void futex(std::atomic<uint32_t>& word, int operation, uint32_t value) {
-  static_assert(sizeof word == sizeof(uint32_t));
-  syscall(SYS_futex, &word, operation, value, nullptr, nullptr, 0);
-}
-
 // Where the system cannot tell, a clock that never stands still: the thread then counts as one that is at work.
 clockid_t cpu_clock(pthread_t thread) {
   clockid_t clock{};
@@ -48,35 +30,6 @@ clockid_t cpu_clock(pthread_t thread) {
 }
 
 }  // namespace
-
-// Sequential consistency, here and in sleep: either this thread sees the sleeper, or the sleeper sees the new count.
-void Turn::advance() {
-  count_.fetch_add(1);
-  if (sleepers_.load() > 0) futex(count_, FUTEX_WAKE_PRIVATE, INT_MAX);
-}
-
-bool Turn::spin(uint32_t seen, Clock::duration longest) const {
-  auto moved_on = [&] {
-    for (int i = 0; i < 64; ++i) {
-      if (count() != seen) return true;
-      relax();
-    }
-    return false;
-  };
-  if (moved_on()) return true;
-  const auto end = Clock::now() + longest;
-  do
-    if (moved_on()) return true;
-  while (Clock::now() < end);
-  return false;
-}
-
-bool Turn::sleep(uint32_t seen) {
-  const bool first = sleepers_.fetch_add(1) == 0;
-  while (count_.load() == seen) futex(count_, FUTEX_WAIT_PRIVATE, seen);
-  sleepers_.fetch_sub(1);
-  return first;
-}
 
 // Never destroyed: another thread may still compute when the process ends.
 Team& Team::instance() {
@@ -92,39 +45,27 @@ int Team::available(int wanted) {
     else
       limit_ = kMaxThreads;
   }
-  return wanted;
+  return crew_.gather(wanted);
 }
 
 void Team::run(Part& part, int members) {
   if (members != members_)  // a member's counters are as its last run left them
     for (int worker = 0; worker < members; ++worker)
       for (auto& next : seats_[worker].next) next.store(0, std::memory_order_relaxed);
+  members_ = members;
   part_.store(&part, std::memory_order_release);
-  const auto begin = Clock::now();
-  open_region(members);
-  // OpenMP itself lets the first thread wait for others, spinning, before the region and after it.
-  const auto waited = (began_ - begin) + (Clock::now() - ended_);
-  if (waited > kSpinInRun) lost_ += 2 * waited.count();
+  crew_.call(members);
+  work(0, members);
 }
 
-// The region captures nothing: what it works on is handed over by atomics, which ThreadSanitizer understands, as it
-// does not what OpenMP's library does inside.
-void Team::open_region(int members) {
-#pragma omp parallel num_threads(members)
-  instance().work(omp_get_thread_num(), omp_get_num_threads());
-}
-
+// After the last meeting of a run, which is the last that its part knows of, the next may begin.
 void Team::work(int worker, int members) {
-  if (worker == 0) began_ = Clock::now();
   FloatingPointMode mode(FloatingPointMode::flushed);
   Part* part = part_.load(std::memory_order_acquire);
   seats_[worker].cpu_clock.store(cpu_clock(pthread_self()), std::memory_order_relaxed);
   Member member(*this, worker, members);
   part->take(member);
-  if (worker != 0) return;
-  members_ = members;  // as many as OpenMP had, perhaps fewer than run asked for
-  set_ = member.set();
-  ended_ = Clock::now();
+  if (worker == 0) set_ = member.set();
 }
 
 // Each member takes the tasks of its own share in order (neighbouring phases then touch the same data on the same

@@ -1,32 +1,16 @@
-// The threads that share the tasks of a run: OpenMP's, in one region a run. Inside it they wait for each other here:
-// OpenMP's own barriers take longer, and spin for milliseconds, which on a machine that has other work to do keeps the
-// awaited thread from its CPU.
+// The threads that share the tasks of a run, and wait for each other in it: OpenMP's own barriers take longer, and spin
+// for milliseconds, which on a machine that has other work to do keeps the awaited thread from its CPU.
 #pragma once
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <ctime>
 
+#include "core/crew.h"
 #include "core/threads.h"
+#include "core/turn.h"
 
 namespace nnfast {
-
-// A count that threads wait for to move on: they spin for a while, then sleep.
-class Turn {
- public:
-  using Clock = std::chrono::steady_clock;
-
-  uint32_t count() const { return count_.load(std::memory_order_acquire); }
-  void advance();
-  // Whether the count has moved on from `seen` before the time was over.
-  bool spin(uint32_t seen, Clock::duration longest) const;
-  // Returns whether no other thread slept then.
-  bool sleep(uint32_t seen);
-
- private:
-  std::atomic<uint32_t> count_{0};
-  std::atomic<uint32_t> sleepers_{0};
-};
 
 class Team {
  public:
@@ -47,7 +31,7 @@ class Team {
 
   // For the taker: how many threads, itself counted, are worth using now of those wanted.
   int available(int wanted);
-  // For the taker: runs the part on so many threads, the calling one among them; on fewer where OpenMP has no more.
+  // For the taker: runs the part on so many threads that are available, the calling one among them.
   void run(Part& part, int members);
 
  private:
@@ -58,17 +42,17 @@ class Team {
     std::atomic<int64_t> next[2]{};
   };
 
-  static void open_region(int members);
+  Team() : crew_([](int worker, int members) { instance().work(worker, members); }) {}
   void work(int worker, int members);
   void await_others(int worker, int members, uint32_t seen);
   void judge_loss();
   Turn::Clock::duration cpu_time_without(int self, int members) const;
 
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+  Crew crew_;
   std::atomic<Part*> part_{nullptr};
-  int members_ = 1;                            // of the last run, the calling thread among them
-  int set_ = 0;                                // of the tasks' counters that the next phase uses
-  Turn::Clock::time_point began_{}, ended_{};  // the first thread's part of the run
+  int members_ = 1;  // of the last run, the calling thread among them
+  int set_ = 0;      // of the tasks' counters that the next phase uses
   // Fewer threads for a while, after others have been seen to need the CPUs.
   int limit_ = kMaxThreads;
   Turn::Clock::time_point limited_until_{}, watched_since_{};

@@ -71,6 +71,21 @@ def test_threads_predict_with_one_model_while_another_trains():
         np.testing.assert_array_equal(a, b)
 
 
+def test_more_and_fewer_threads_from_run_to_run():
+    """Threads are started when they are first wanted, and wait while fewer are."""
+    usual = nnfast.get_num_threads()
+    matrix = rng.normal(size=(256, 256)).astype(np.float32)
+    try:
+        nnfast.set_num_threads(1)
+        expected = nnfast.kernels.gemm(matrix, matrix)
+        for threads in (2, 4, 3, 2, 6, 1, 5, 2):
+            nnfast.set_num_threads(threads)
+            for _ in range(20):
+                np.testing.assert_array_equal(nnfast.kernels.gemm(matrix, matrix), expected)
+    finally:
+        nnfast.set_num_threads(usual)
+
+
 def test_threads_that_each_train_a_model_of_their_own():
     ours, twin = [make_model() for _ in range(3)], make_model()
     twin.fit(x, y, epochs=3, verbose=0)
