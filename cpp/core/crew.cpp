@@ -1,6 +1,7 @@
 #include "core/crew.h"
 
 #include <omp.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <chrono>
@@ -16,6 +17,7 @@ using namespace std::chrono_literals;
 
 // About as long as OpenMP's threads spin between regions: steps of a training loop in Python follow each other sooner.
 constexpr Turn::Clock::duration kIdle = 4ms;
+constexpr Turn::Clock::duration kGlance = 20us;
 
 constexpr int kMembersBits = 9;
 static_assert(kMaxThreads < 1 << kMembersBits);
@@ -43,6 +45,7 @@ int Crew::gather(int members) {
 }
 
 void Crew::call(int members) {
+  caller_cpu_.store(sched_getcpu(), std::memory_order_relaxed);
   const uint32_t last = calls_.count(), number = (last >> kMembersBits) + 1;
   calls_.move_to(number << kMembersBits | static_cast<uint32_t>(members));
   if (members > members_of(last)) larger_.advance();
@@ -67,9 +70,22 @@ void Crew::enlist(int thread, int threads) {
   if (thread >= first_) wait_for_calls(thread);
 }
 
+// A thread that has been woken from its sleep may share the caller's CPU until the system moves one of them, and the
+// caller could not go on while it spins: 384³ after a pause of 20 ms took 3.8 ms, and takes 1.
+bool Crew::spin(uint32_t seen, bool woken) const {
+  const auto end = Turn::Clock::now() + kIdle;
+  do {
+    if (woken && sched_getcpu() == caller_cpu_.load(std::memory_order_relaxed)) sched_yield();
+    if (calls_.spin(seen, kGlance)) return true;
+  } while (Turn::Clock::now() < end);
+  return false;
+}
+
 void Crew::wait_for_calls(int worker) {
+  bool woken = false;
   for (uint32_t seen = enlisted_at_;;) {
-    if (!calls_.spin(seen, kIdle)) calls_.sleep(seen);
+    woken = !spin(seen, woken);
+    if (woken) calls_.sleep(seen);
     seen = calls_.count();
     if (worker < members_of(seen)) {
       work_(worker, members_of(seen));

@@ -23,6 +23,7 @@ class Crew {
   void open_region(int members);
   void enlist(int thread, int threads);
   void wait_for_calls(int worker);
+  bool spin(uint32_t seen, bool woken) const;
 
   const Work work_;
   int size_ = 1, wanted_ = 1;  // those there are, and those asked for at most
@@ -32,7 +33,8 @@ class Crew {
   std::atomic<int> threads_{1};  // that OpenMP had
   Turn enlisted_;
   alignas(64) Turn calls_;  // the number of members in the low bits, the number of the call above
-  Turn larger_;             // those for whom a call has no use sleep until one is for more members than that before it
+  alignas(64) std::atomic<int> caller_cpu_{0};
+  Turn larger_;  // those for whom a call has no use sleep until one is for more members than that before it
 };
 
 }  // namespace nnfast
