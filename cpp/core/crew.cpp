@@ -56,6 +56,7 @@ void Crew::call(int members) {
 void Crew::open_region(int members) {
   static std::atomic<Crew*> crew;
   crew = this;
+  omp_set_dynamic(0);  // how busy the machine is now says nothing of later
 #pragma omp parallel num_threads(members)
   crew.load()->enlist(omp_get_thread_num(), omp_get_num_threads());
 }
