@@ -29,7 +29,7 @@ class Team {
   bool take() { return !busy_.test_and_set(std::memory_order_acquire); }
   void give_back() { busy_.clear(std::memory_order_release); }
 
-  // For the taker: how many threads, itself counted, are worth using now of those wanted.
+  // For the taker: how many threads, itself counted, are there and worth using now of those wanted.
   int available(int wanted);
   // For the taker: runs the part on so many threads that are available, the calling one among them.
   void run(Part& part, int members);

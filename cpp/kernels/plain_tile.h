@@ -23,7 +23,7 @@ struct Column {
   const float* slope;     // or null; of the first row
   bool relu, accumulate;  // c += …
   // From one line that a tile asks for to the next, in either of two places.
-  int64_t first_step = 0, second_step = 0;
+  int64_t first_step, second_step;
 };
 
 // Whether with every kUnroll of k a tile asks for a line that will be read soon, or for another as well, which will be
@@ -33,7 +33,7 @@ enum Asks { kNothing, kRead, kReadTwo, kReadAndWrite };
 // The elements of a column that begin at c, with rows of a at `at`.
 template <int MT, bool AlongRows, Asks Asked>
 void plain_tile(const Column& column, const float* at, float* c, const float* first, const float* second) {
-  constexpr int kReach = 3, kGroups = AlongRows ? (MT + kReach - 1) / kReach : 1, kSums = MT * kTileVectors;
+  constexpr int kGroups = AlongRows ? (MT + kReach - 1) / kReach : 1, kSums = MT * kTileVectors;
   const int64_t b_k = column.b_k, a_k = column.a_k;
   int64_t row1 = column.a_row, row2 = 2 * row1, b_k1 = b_k, b_k3 = 3 * b_k;
   const float* a[kGroups];
@@ -48,13 +48,7 @@ void plain_tile(const Column& column, const float* at, float* c, const float* fi
         bv[j] = load(b + (u == 3 ? b_k3 : u * b_k1) + j * kLanes);
         hide(b_k1), hide(b_k3);
       });
-      static_for<MT>([&](auto i) NNFAST_LAMBDA {
-        constexpr int g = AlongRows ? i / kReach : 0, r = AlongRows ? i % kReach : i;
-        const float& x = a[g][AlongRows ? (r == 0 ? 0 : r == 1 ? row1 : row2) + u : r];
-        add_row(x, bv, acc + i * kTileVectors);
-        if constexpr (r == 1) hide(row1);
-        if constexpr (r == 2) hide(row2);
-      });
+      add_products_of<MT, AlongRows>(a, u, row1, row2, bv, acc);
       if constexpr (!AlongRows) a[0] += a_k;
     });
     if constexpr (AlongRows) static_for<kGroups>([&](auto g) NNFAST_LAMBDA { a[g] += n; });

@@ -48,23 +48,6 @@ NNFAST_INLINE void add_products(const float& a, V b0, V b1, V& sum0, V& sum1) {
 }
 #endif
 
-// sums += a * b, for a row of a tile.
-template <int NV>
-NNFAST_INLINE void add_row(const float& a, const V (&b)[NV], V* sums) {
-  if constexpr (NV == 2)
-    add_products(a, b[0], b[1], sums[0], sums[1]);
-  else
-    static_for<NV>([&](auto j) NNFAST_LAMBDA { sums[j] += broadcast(a) * b[j]; });
-}
-
-constexpr bool kWide = kTileColumns > 16;  // where a tile's loop has instructions to spare
-// How many times kUnroll a tile makes before it asks for what will be wanted soon. On Emerald Rapids requests with
-// every second k, of what is not in a level-2 cache, keep the operands waiting: with every eighth, products with large
-// matrices take 1 to 4 % less time. Not where a line is read for each few products, all of which must be asked for:
-// often.
-constexpr int kEvery = kWide ? 4 : 1;
-constexpr int64_t kAskDepth = kEvery * kUnroll;
-
 // Keeps the compiler from knowing a stride: it would make an index register of its sum with each constant.
 NNFAST_INLINE void hide(int64_t& stride) { asm("" : "+r"(stride)); }
 // And from making use of a stride before this place: what follows from it would wait on the stack, which makes a
@@ -72,6 +55,27 @@ NNFAST_INLINE void hide(int64_t& stride) { asm("" : "+r"(stride)); }
 NNFAST_INLINE int64_t from_here(int64_t stride) {
   asm volatile("" : "+r"(stride));
   return stride;
+}
+
+// One of the strides of a is 1. Down a column all rows of a are within reach of one pointer; along its rows three are,
+// with scaled indices: fewer registers to advance.
+constexpr int kReach = 3;
+
+// sums += the products of one k: element `at`, of MT rows, by the vectors of b. Of the pointers, to each kReach rows
+// that are row1 apart (AlongRows), or to all.
+template <int MT, bool AlongRows, int NV>
+NNFAST_INLINE void add_products_of(const float* const* a, int at, int64_t& row1, int64_t& row2, const V (&b)[NV],
+                                   V* sums) {
+  static_for<MT>([&](auto i) NNFAST_LAMBDA {
+    constexpr int g = AlongRows ? i / kReach : 0, r = AlongRows ? i % kReach : i;
+    const float& x = a[g][AlongRows ? (r == 0 ? 0 : r == 1 ? row1 : row2) + at : r];
+    if constexpr (NV == 2)
+      add_products(x, b[0], b[1], sums[2 * i], sums[2 * i + 1]);
+    else
+      static_for<NV>([&](auto j) NNFAST_LAMBDA { sums[i * NV + j] += broadcast(x) * b[j]; });
+    if constexpr (r == 1) hide(row1);
+    if constexpr (r == 2) hide(row2);
+  });
 }
 
 // The longest chain of additions into one accumulator: short enough that rounding errors stay small, long enough that

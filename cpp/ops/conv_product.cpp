@@ -107,13 +107,14 @@ class ProductWeights final : public ConvPass {
 class FewWeights final : public ConvPass {
  public:
   static constexpr int64_t kMost = 128 * 1024;  // weights
-  static constexpr int64_t kLeastRows = 512;    // of a part: enough that the sum of the parts counts for little
+  // Of a part, or up to a quarter less: enough that the sum of the parts counts for little.
+  static constexpr int64_t kLeastRows = 512;
 
   explicit FewWeights(const ConvShape& shape)
       : shape_(shape), rows_(rows_of(shape)), m_(shape.depth()), n_(shape.group_out_channels()) {
     const Kernels::Gemm& gemm = *kernels().gemm;
     // Parts of equal size, an even number of them; at most 384 KB of x at a time.
-    const int64_t parts = std::clamp<int64_t>(round_up(rows_ / kLeastRows, 2), 1, 32);
+    const int64_t parts = std::min<int64_t>(round_up(rows_ / kLeastRows, 2), 32);
     part_ = round_up(ceil_div(rows_, parts), 8);
     parts_ = ceil_div(rows_, part_);
     block_ = even_part(part_, std::clamp<int64_t>(96 * 1024 / m_ / 8 * 8, 64, gemm.chain / 3), 8);
